@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audiences_upload.c - PUT /audiences/{id}/recipients: body -> rows -> customers and places ->
+ * scratch by part -> one transaction. Rows are judged one by one; the upload as a whole is kept or
+ * not. Order and slices: store_audience.h. */
+#include "api/handlers/audiences.h"
+#include "api/handlers/people.h"
+
+#include "base/metrics.h"
+#include "ingest/ingest_spool.h"
+#include "store/store_customer.h"
+#include "store/store_place.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH_ROWS 4096u
+#define BATCH_BYTES (8u << 20)
+#define DIM_BYTES (32u << 20) /* distinct values of one breakdown field */
+
+struct row { /* texts in the batch's arena */
+    int64_t customer_id;
+    uint64_t line;
+    const char *name_address; /* the address that names the person: number before e-mail */
+    const char *address;      /* the one to be contacted under */
+    const char *msisdn, *zone, *region, *lang, *params;
+    size_t params_len;
+    char number_region[3];
+};
+
+struct upload {
+    struct api_request *req;
+    struct store_audience audience;
+    struct ingest *in;   /* owned */
+    struct spool *spool; /* owned */
+    struct people_rejects rejects;
+    struct people_map places;
+    struct people_map dims[STORE_DIMS_MAX];
+    int32_t dim_field[STORE_DIMS_MAX]; /* position among the upload's fields, -1 not seen */
+    uint32_t fields_seen;
+    bool look_up; /* there are customers or aliases at all */
+    struct arena texts;
+    size_t n;
+    struct row rows[BATCH_ROWS];
+    int64_t keys[BATCH_ROWS], alts[BATCH_ROWS];
+    const char *addresses[BATCH_ROWS];
+    uint64_t refused;  /* rows refused here, not by the parser */
+    bool spool_failed; /* rc came from the scratch files */
+};
+
+static bool is_phone_only(uint32_t mask)
+{
+    return !(mask & 1u << CGW_CHANNEL_EMAIL);
+}
+
+/* ---- places and breakdown fields
+ * --------------------------------------------------------------------------------------------- */
+/* Zone of the row, else of the customer, else of the region, else every zone the number may be in:
+ * later a campaign is closed for the person when any of them is. A list that was cut counts as
+ * unknown. */
+static uint32_t zones_of(const struct row *r, const char *zones[STORE_PLACE_ZONES_MAX])
+{
+    uint32_t n = 0;
+    if (r->zone[0]) {
+        zones[0] = r->zone;
+        return 1;
+    }
+    if (r->region[0])
+        n = address_region_zones(r->region, zones, STORE_PLACE_ZONES_MAX);
+    if (!n && r->msisdn[0])
+        n = address_zones(r->msisdn, zones, STORE_PLACE_ZONES_MAX);
+    return n > STORE_PLACE_ZONES_MAX ? 0 : n;
+}
+
+static int place_of(struct upload *u, const struct row *r, int16_t *ret, struct diag *diag)
+{
+    const char *zones[STORE_PLACE_ZONES_MAX];
+    const char *region = r->region[0] ? r->region : r->number_region;
+    uint32_t n = zones_of(r, zones);
+    /* Zone names of tables live as long as the process: their pointers name the set. A row's own
+     * zone is named by its text. */
+    char key[128 + sizeof zones];
+    int head = snprintf(key, 128, "%s/%s/", region, r->zone);
+    size_t len = (size_t)head;
+    if (!r->zone[0]) {
+        memcpy(key + len, zones, n * sizeof *zones);
+        len += n * sizeof *zones;
+    }
+    if (people_map_get(&u->places, key, len, ret))
+        return 0;
+    int rc = store_place_get(u->req->db, region, zones, n, ret, diag);
+    if (rc == 0 && people_map_put(&u->places, key, len, *ret) < 0)
+        rc = diag_set(diag, CGW_ELIMIT, "", "the upload names too many places");
+    return rc;
+}
+
+static void find_dims(struct upload *u)
+{
+    const char *const *names;
+    uint32_t n = ingest_fields(u->in, &names);
+    if (n == u->fields_seen)
+        return;
+    u->fields_seen = n;
+    for (size_t d = 0; d < u->audience.n_dims; d++)
+        for (uint32_t f = 0; f < n; f++)
+            if (!strcmp(names[f], u->audience.dims[d]))
+                u->dim_field[d] = (int32_t)f;
+}
+
+/* CGW_ELIMIT names the field in diag.where: the row is refused, not the upload. */
+static int dims_of(struct upload *u, const struct row *r, int16_t out[STORE_DIMS_MAX],
+                   struct diag *diag)
+{
+    struct field_value values[CGW_FIELDS_MAX];
+    if (u->audience.n_dims && params_unpack(r->params, r->params_len, values, CGW_FIELDS_MAX) < 0)
+        return diag_set(diag, CGW_EINVAL, "", "packed fields are damaged");
+    for (size_t d = 0; d < u->audience.n_dims; d++) {
+        out[d] = 0;
+        if (u->dim_field[d] < 0 || !values[u->dim_field[d]].len)
+            continue;
+        const struct field_value *v = &values[u->dim_field[d]];
+        struct people_map *m = &u->dims[d];
+        if (people_map_get(m, v->data, v->len, &out[d]))
+            continue;
+        if (m->n >= STORE_DIM_VALUES_MAX ||
+            people_map_put(m, v->data, v->len, (int16_t)(m->n + 1)) < 0)
+            return diag_set(diag, CGW_ELIMIT, u->audience.dims[d],
+                            "the breakdown field has more than %d different values",
+                            STORE_DIM_VALUES_MAX);
+        out[d] = (int16_t)m->n;
+    }
+    return 0;
+}
+
+/* ---- rows
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+static int spool_one(struct upload *u, const struct row *r, struct diag *diag)
+{
+    struct spool_row s = {.customer_id = r->customer_id,
+                          .line = r->line,
+                          .address = r->address,
+                          .lang = r->lang,
+                          .params = r->params,
+                          .params_len = r->params_len,
+                          .n_dims = (uint32_t)u->audience.n_dims};
+    int rc = dims_of(u, r, s.dims, diag);
+    if (rc == CGW_ELIMIT) {
+        people_rejects_add(&u->rejects, &(struct ingest_reject){.line = r->line,
+                                                                .column = diag->where,
+                                                                .code = "dimension_values",
+                                                                .text = diag->text});
+        u->refused++;
+        return 0;
+    }
+    if (rc == 0)
+        rc = place_of(u, r, &s.place, diag);
+    if (rc < 0)
+        return rc;
+    rc = spool_put(u->spool, &s, diag);
+    u->spool_failed = rc < 0;
+    return rc;
+}
+
+static void found(void *ctx, size_t i, const struct store_person *p)
+{
+    struct upload *u = ctx;
+    struct row *r = &u->rows[i];
+    r->customer_id = p->customer_id;
+    if (!r->zone[0] && p->zone[0])
+        r->zone = arena_dup(&u->texts, p->zone, strlen(p->zone));
+    if (!r->region[0] && p->region[0])
+        r->region = arena_dup(&u->texts, p->region, strlen(p->region));
+    if (!r->lang[0] && p->lang[0])
+        r->lang = arena_dup(&u->texts, p->lang, strlen(p->lang));
+}
+
+static int flush(struct upload *u, struct diag *diag)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < u->n; i++) {
+        rc = people_keys(u->req, u->rows[i].name_address, &u->keys[i], &u->alts[i], diag);
+        u->rows[i].customer_id = u->keys[i];
+        u->addresses[i] = u->rows[i].name_address;
+    }
+    if (rc == 0 && u->look_up && u->n)
+        rc = store_people_find(u->req->db, u->keys, u->alts, u->addresses, u->n, found, u, diag);
+    for (size_t i = 0; rc == 0 && i < u->n; i++) {
+        const struct row *r = &u->rows[i];
+        if (!r->zone || !r->region || !r->lang)
+            rc = diag_set(diag, -ENOMEM, "", "out of memory");
+        else
+            rc = spool_one(u, r, diag);
+    }
+    u->n = 0;
+    arena_done(&u->texts);
+    arena_init(&u->texts, BATCH_BYTES);
+    return rc;
+}
+
+static const char *copy(struct upload *u, const char *s, bool *ok)
+{
+    if (!s[0])
+        return "";
+    const char *c = arena_dup(&u->texts, s, strlen(s));
+    *ok = *ok && c;
+    return c;
+}
+
+static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
+{
+    struct upload *u = ctx;
+    find_dims(u);
+    /* room for the largest row and for what a customer row adds to each row of the batch */
+    if (u->n == BATCH_ROWS ||
+        u->texts.used + BATCH_ROWS * 128u + PARAMS_MAX + 4096u > BATCH_BYTES) {
+        int rc = flush(u, diag);
+        if (rc < 0)
+            return rc;
+    }
+    bool ok = true;
+    struct row *r = &u->rows[u->n];
+    const char *email = copy(u, in->email, &ok);
+    *r = (struct row){.line = in->line,
+                      .msisdn = copy(u, in->msisdn, &ok),
+                      .zone = copy(u, in->zone, &ok),
+                      .region = copy(u, in->region, &ok),
+                      .lang = copy(u, in->lang, &ok),
+                      .params_len = in->params_len};
+    r->params = arena_dup(&u->texts, in->params ? in->params : "", in->params_len);
+    if (!ok || !r->params)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    memcpy(r->number_region, in->number_region, sizeof r->number_region);
+    r->name_address = r->msisdn[0] ? r->msisdn : email;
+    r->address = u->audience.channel_mask == 1u << CGW_CHANNEL_EMAIL ? email : r->name_address;
+    u->n++;
+    return 0;
+}
+
+static void take_reject(void *ctx, const struct ingest_reject *reject)
+{
+    people_rejects_add(&((struct upload *)ctx)->rejects, reject);
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+static int open_all(struct upload *u, struct diag *diag)
+{
+    uint64_t max_bytes;
+    const char *dir = people_scratch_dir(&max_bytes);
+    uint32_t mask = u->audience.channel_mask;
+    const struct ingest_opts opts = {
+        .default_region = u->audience.default_region,
+        .require_msisdn = is_phone_only(mask),
+        .require_email = mask == 1u << CGW_CHANNEL_EMAIL,
+        .refuse_fixed_line = !(mask & ~(1u << CGW_CHANNEL_SMS | 1u << CGW_CHANNEL_MMS))};
+    arena_init(&u->texts, BATCH_BYTES);
+    people_rejects_init(&u->rejects);
+    people_map_init(&u->places, 16u << 20);
+    for (size_t d = 0; d < STORE_DIMS_MAX; d++) {
+        people_map_init(&u->dims[d], DIM_BYTES);
+        u->dim_field[d] = -1;
+    }
+    int rc = store_people_any(u->req->db, &u->look_up, diag);
+    if (rc < 0)
+        return rc;
+    u->spool = spool_new(dir, max_bytes, diag);
+    if (!u->spool) {
+        u->spool_failed = true;
+        return diag->code;
+    }
+    u->in = ingest_new(people_format(u->req->stream), u->req->stream->gzip, &opts, take_row,
+                       take_reject, u, diag);
+    return u->in ? 0 : diag->code;
+}
+
+static void close_all(struct upload *u)
+{
+    ingest_free(u->in);
+    spool_free(u->spool);
+    for (size_t d = 0; d < STORE_DIMS_MAX; d++)
+        people_map_done(&u->dims[d]);
+    people_map_done(&u->places);
+    people_rejects_done(&u->rejects);
+    arena_done(&u->texts);
+    free(u);
+}
+
+static int read_all(struct upload *u, struct diag *diag)
+{
+    int rc = people_feed(u->req->stream, u->in, diag);
+    if (rc == 0)
+        rc = flush(u, diag);
+    for (size_t d = 0; rc == 0 && d < u->audience.n_dims; d++)
+        if (u->dim_field[d] < 0)
+            rc = diag_set(
+                diag, CGW_EINVAL, "line 1",
+                "the audience declares the breakdown field %s, but the upload has no such column",
+                u->audience.dims[d]);
+    return rc;
+}
+
+static int write_parts(struct upload *u, struct store_set *set, struct diag *diag)
+{
+    for (uint32_t part = 0; part < CUSTOMER_PARTS; part++) {
+        int rc = spool_load(u->spool, part, take_reject, u, diag);
+        u->spool_failed = rc < 0;
+        if (rc < 0)
+            return rc;
+        struct spool_row s;
+        while (spool_next(u->spool, &s)) {
+            struct store_set_row row = {.customer_id = s.customer_id,
+                                        .address = s.address,
+                                        .lang = s.lang,
+                                        .params = s.params,
+                                        .params_len = s.params_len,
+                                        .place = s.place,
+                                        .dims = s.dims};
+            rc = store_set_put(set, &row, diag);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+static struct store_set_dim_value *dim_values(const struct upload *u, size_t *ret_n)
+{
+    size_t n = 0, total = 1;
+    for (size_t d = 0; d < u->audience.n_dims; d++)
+        total += u->dims[d].n;
+    struct store_set_dim_value *all = calloc(total, sizeof *all);
+    for (size_t d = 0; all && d < u->audience.n_dims; d++)
+        for (size_t i = 0; i < u->dims[d].cap; i++)
+            if (u->dims[d].slot[i].key)
+                all[n++] = (struct store_set_dim_value){.dim = (int16_t)(d + 1),
+                                                        .code = u->dims[d].slot[i].value,
+                                                        .value = u->dims[d].slot[i].key,
+                                                        .len = u->dims[d].slot[i].len};
+    *ret_n = n;
+    return all;
+}
+
+struct result {
+    int64_t accepted, duplicate, invalid;
+    uint8_t sha256[32];
+};
+
+static int write_set(struct upload *u, struct result *ret, struct diag *diag)
+{
+    struct store_set *set = NULL;
+    int rc = store_set_open(u->req->db, &u->audience, &set, diag);
+    if (rc < 0)
+        return rc;
+    rc = write_parts(u, set, diag);
+    if (rc == 0 && store_set_rows(set) == 0)
+        rc = diag_set(diag, CGW_EINVAL, "", "no row of the upload can be used");
+    if (rc < 0) {
+        store_set_abort(set);
+        return rc;
+    }
+    struct ingest_counts in;
+    struct spool_counts sp;
+    struct store_set_end end = {0};
+    ingest_counts(u->in, &in);
+    spool_counts(u->spool, &sp);
+    end.n_fields = ingest_fields(u->in, &end.fields);
+    people_rejects_sort(&u->rejects);
+    end.rejects = u->rejects.item;
+    end.n_rejects = u->rejects.n;
+    auto_free struct store_set_dim_value *values = dim_values(u, &end.n_dim_values);
+    end.dim_values = values;
+    *ret = (struct result){.accepted = store_set_rows(set),
+                           .duplicate = (int64_t)sp.duplicates,
+                           .invalid = (int64_t)(in.rejected + u->refused)};
+    end.duplicate = ret->duplicate;
+    end.invalid = ret->invalid;
+    if (!values) {
+        store_set_abort(set);
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    }
+    return store_set_commit(set, &u->req->actor, &end, ret->sha256, diag);
+}
+
+static int answer(struct upload *u, const struct result *r, struct api_response *resp)
+{
+    struct buf *b = &resp->body;
+    const char *const *names;
+    uint32_t n = ingest_fields(u->in, &names);
+    buf_printf(b,
+               "{\"id\":\"%s\",\"accepted\":%lld,\"duplicate\":%lld,\"invalid\":%lld,\"fields\":[",
+               api_path_param(u->req, "id"), (long long)r->accepted, (long long)r->duplicate,
+               (long long)r->invalid);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i)
+            buf_putc(b, ',');
+        buf_put_json(b, names[i], strlen(names[i]));
+    }
+    buf_puts(b, "],\"sha256\":\"");
+    for (size_t i = 0; i < sizeof r->sha256; i++)
+        buf_printf(b, "%02x", r->sha256[i]);
+    buf_puts(b, "\",\"rejects\":");
+    people_rejects_json(&u->rejects, b);
+    buf_putc(b, '}');
+    METRIC_ADD("campgw_upload_rows_total", (double)r->accepted, "accepted");
+    METRIC_ADD("campgw_upload_rows_total", (double)r->duplicate, "duplicate");
+    METRIC_ADD("campgw_upload_rows_total", (double)r->invalid, "invalid");
+    return api_ok(resp);
+}
+
+int audiences_upload(struct api_request *req, struct api_response *resp)
+{
+    struct diag d = {0};
+    struct upload *u = calloc(1, sizeof *u);
+    if (!u)
+        return api_problem(resp, PROBLEM_OVERLOADED, "out of memory");
+    u->req = req;
+    int rc = store_audience_get(req->db, req->scope, api_path_param(req, "id"), &u->audience, &d);
+    if (rc == 0 && u->audience.archived)
+        rc = diag_set(&d, CGW_ESTATE, "", "the audience is archived; create another one");
+    if (rc == 0 && u->audience.in_use)
+        rc = diag_set(
+            &d, CGW_EBUSY, "",
+            "a campaign that is under way uses this audience; its people cannot change now");
+    if (rc < 0) {
+        free(u);
+        return api_fail(req, resp, rc, &d);
+    }
+    struct result result;
+    int status;
+    rc = open_all(u, &d);
+    if (rc == 0)
+        rc = read_all(u, &d);
+    if (rc == 0)
+        rc = write_set(u, &result, &d);
+    if (rc == 0)
+        status = answer(u, &result, resp);
+    else if (u->spool_failed)
+        status = api_problem(resp, PROBLEM_NO_SPACE, "%s", d.text);
+    else if (rc == CGW_ESTATE || rc == CGW_EBUSY)
+        status = api_fail(req, resp, rc, &d);
+    else
+        status = people_upload_failed(req, resp, rc, &d, &u->rejects);
+    close_all(u);
+    return status;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* campaigns_take.c - from a campaign's document to checked values: class, purpose, audience, times,
+ * keyword, waves, content, routes. Templates and parts are judged by services->check_content,
+ * policy by nobody here. See campaigns.h. */
+#include "api/handlers/campaigns.h"
+#include "api/handlers/people.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLASSES                                                                                    \
+    "marketing|service|emergency" /* replies and confirmations are made by the gateway itself */
+#define PLUGIN_DEFAULT "campaign_broadcast"
+#define PAST_TOLERANCE_MS 60000 /* between the client's clock and ours */
+#define VALIDITY_MAX_MS (INT64_C(30) * 86400000)
+
+static const struct api_member wave_body[] = {
+    {.name = "channel", .type = API_T_ENUM, .flags = API_M_REQUIRED, .choices = PEOPLE_CHANNELS},
+    {.name = "content", .type = API_T_OBJECT, .flags = API_M_REQUIRED},
+    {.name = "routes",
+     .type = API_T_ARRAY,
+     .flags = API_M_NULLABLE,
+     .item_type = API_T_ID,
+     .max = STORE_WAVE_ROUTES_MAX,
+     .choices = "rte"},
+    {.name = "validity",
+     .type = API_T_DURATION,
+     .flags = API_M_NULLABLE,
+     .min = 60000,
+     .max = VALIDITY_MAX_MS},
+    {.name = NULL}};
+
+#define CAMPAIGN_MEMBERS(REQ)                                                                      \
+    {.name = "name", .type = API_T_STRING, .flags = REQ, .min = 1, .max = 120},                    \
+        {.name = "class", .type = API_T_ENUM, .flags = API_M_NULLABLE, .choices = CLASSES},        \
+        {.name = "purpose", .type = API_T_STRING, .flags = API_M_NULLABLE, .min = 1, .max = 64},   \
+        {.name = "plugin", .type = API_T_STRING, .flags = API_M_NULLABLE, .min = 1, .max = 63},    \
+        {.name = "audience", .type = API_T_ID, .flags = API_M_NULLABLE, .choices = "aud"},         \
+        {.name = "not_before", .type = API_T_TIME, .flags = API_M_NULLABLE},                       \
+        {.name = "not_after", .type = API_T_TIME, .flags = API_M_NULLABLE},                        \
+        {.name = "keyword", .type = API_T_STRING, .flags = API_M_NULLABLE, .min = 1, .max = 40},   \
+    {                                                                                              \
+        .name = "waves", .type = API_T_ARRAY, .flags = REQ, .min = 1, .max = STORE_WAVES_MAX,      \
+        .members = wave_body                                                                       \
+    }
+
+const struct api_member campaigns_create_body[] = {CAMPAIGN_MEMBERS(API_M_REQUIRED),
+                                                   {.name = NULL}};
+const struct api_member campaigns_patch_body[] = {CAMPAIGN_MEMBERS(0), {.name = NULL}};
+
+static struct {
+    int (*check)(void *ctx, const char *word, size_t len, struct diag *diag);
+    void *ctx;
+} keywords;
+
+void campaigns_keyword_check(int (*check)(void *ctx, const char *word, size_t len,
+                                          struct diag *diag),
+                             void *ctx)
+{
+    keywords.check = check;
+    keywords.ctx = ctx;
+}
+
+/* ---- members --------------------------------------------------------------------------------- */
+static int take_class(struct campaign_intake *k, const json_t *doc, struct store_campaign_values *v)
+{
+    const char *word = api_str(doc, "class", "marketing");
+    v->contact_class = (uint8_t)people_word(PEOPLE_CLASSES, word);
+    if (v->contact_class == CGW_CLASS_EMERGENCY && !api_has_scope(k->req, "campaigns:emergency")) {
+        int status =
+            api_problem(k->resp, PROBLEM_SCOPE_MISSING,
+                        "The class emergency passes almost every rule; it needs its own scope.");
+        api_problem_text(k->resp, "scope", "campaigns:emergency");
+        return status;
+    }
+    if (!api_may_class(k->req, v->contact_class))
+        return api_problem(
+            k->resp, PROBLEM_NOT_ALLOWED,
+            "This key may not use the class %s; the classes of a key are chosen when it is made.",
+            word);
+    return 0;
+}
+
+static int take_purpose(struct campaign_intake *k, const json_t *doc,
+                        struct store_campaign_values *v)
+{
+    struct diag d = {0};
+    int rc = store_purpose_find(k->req->db, api_str(doc, "purpose", "marketing"), &v->purpose, &d);
+    if (rc == CGW_ENOTFOUND)
+        api_error(k->resp, "/purpose", "unknown_purpose", "%s", d.text);
+    return rc < 0 && rc != CGW_ENOTFOUND ? api_fail(k->req, k->resp, rc, &d) : 0;
+}
+
+static int take_audience(struct campaign_intake *k, const json_t *doc,
+                         struct store_campaign_values *v)
+{
+    const char *id = api_str(doc, "audience", NULL);
+    struct diag d = {0};
+    bool ready = k->flags & CAMPAIGN_CHECK_READY;
+    if (!id)
+        return ready ? api_problem(k->resp, PROBLEM_STATE_CONFLICT,
+                                   "The campaign has no audience; PATCH it with one first.")
+                     : 0;
+    int rc = store_campaign_audience(k->req->db, k->partner_id, id, 0, ready, &k->req->arena,
+                                     &k->audience, &d);
+    if (rc == CGW_ENOTFOUND)
+        api_error(k->resp, "/audience", "unknown_audience", "%s", d.text);
+    else if (rc < 0)
+        return api_fail(k->req, k->resp, rc, &d);
+    else if (k->audience.archived)
+        api_error(k->resp, "/audience", "archived", "this audience is archived");
+    else if (ready && (!k->audience.ready || !k->audience.set_id || !k->audience.n_rows))
+        return api_problem(k->resp, PROBLEM_STATE_CONFLICT,
+                           "Nobody is in the audience; PUT /api/v1/audiences/%s/recipients first.",
+                           id);
+    v->audience_id = k->audience.audience_id;
+    return 0;
+}
+
+static void take_times(struct campaign_intake *k, const json_t *doc,
+                       struct store_campaign_values *v)
+{
+    int64_t now = clock_utc_ms();
+    v->not_before_ms = api_time(doc, "not_before");
+    v->not_after_ms = api_time(doc, "not_after");
+    bool ahead = k->flags & CAMPAIGN_CHECK_TIMES;
+    if (ahead && api_time(k->given, "not_before") != INT64_MIN &&
+        v->not_before_ms < now - PAST_TOLERANCE_MS)
+        api_error(k->resp, "/not_before", "in_the_past",
+                  "lies in the past; leave it out to begin at once");
+    if (ahead && api_time(k->given, "not_after") != INT64_MIN && v->not_after_ms <= now)
+        api_error(k->resp, "/not_after", "in_the_past",
+                  "lies in the past: nobody could be contacted");
+    if (v->not_before_ms != INT64_MIN && v->not_after_ms != INT64_MIN &&
+        v->not_after_ms <= v->not_before_ms)
+        api_error(k->resp, "/not_after", "before_not_before", "must be after not_before");
+}
+
+static int take_keyword(struct campaign_intake *k, const json_t *doc,
+                        struct store_campaign_values *v)
+{
+    struct diag d = {0};
+    v->keyword = api_str(doc, "keyword", "");
+    if (!v->keyword[0])
+        return 0;
+    if (!keywords.check)
+        return api_problem(
+            k->resp, PROBLEM_UNAVAILABLE,
+            "This node knows no opt-out words and cannot tell whether the keyword is one.");
+    int rc = keywords.check(keywords.ctx, v->keyword, strlen(v->keyword), &d);
+    if (rc == CGW_EINVAL)
+        api_error(k->resp, "/keyword", "optout_word", "%s", d.text);
+    return rc < 0 && rc != CGW_EINVAL ? api_fail(k->req, k->resp, rc, &d) : 0;
+}
+
+/* ---- waves ----------------------------------------------------------------------------------- */
+static int copy_content(struct campaign_intake *k, const json_t *obj, struct store_wave_values *w)
+{
+    char *text = json_dumps(json_object_get(obj, "content"), JSON_COMPACT);
+    w->content_len = text ? strlen(text) : 0;
+    w->content = text ? arena_dup(&k->req->arena, text, w->content_len) : NULL;
+    free(text);
+    return w->content ? 0 : api_problem(k->resp, PROBLEM_TOO_LARGE, "The content is too large.");
+}
+
+static void take_wave_routes(struct campaign_intake *k, const json_t *obj, size_t i,
+                             struct store_wave_values *w)
+{
+    const json_t *list = json_object_get(obj, "routes");
+    for (size_t r = 0; r < json_array_size(list) && r < STORE_WAVE_ROUTES_MAX; r++) {
+        const char *id = json_string_value(json_array_get(list, r));
+        for (size_t o = 0; o < w->n_routes; o++) {
+            char at[48];
+            (void)snprintf(at, sizeof at, "/waves/%zu/routes/%zu", i, r);
+            if (!strcmp(w->routes[o], id))
+                api_error(k->resp, at, "twice", "this route is named twice");
+        }
+        w->routes[w->n_routes++] = id;
+    }
+}
+
+static int find_routes(struct campaign_intake *k, const struct store_campaign_values *v, size_t i,
+                       struct store_campaign_routes *ret)
+{
+    static const char *const channels[] = {"", "sms", "mms", "voice", "email", "task"};
+    const struct store_wave_values *w = &v->waves[i];
+    struct diag d = {0};
+    int rc = store_campaign_routes(k->req->db, k->partner_id, v->contact_class, w, &k->req->arena,
+                                   ret, &d);
+    if (rc < 0)
+        return api_fail(k->req, k->resp, rc, &d);
+    if (ret->wrong >= 0) {
+        char at[48];
+        (void)snprintf(at, sizeof at, "/waves/%zu/routes/%d", i, ret->wrong);
+        api_error(k->resp, at, "route_unfit", "%s", ret->why);
+    } else if (!ret->n_routes && (k->flags & CAMPAIGN_CHECK_READY)) {
+        return api_problem(k->resp, PROBLEM_STATE_CONFLICT,
+                           "No route carries %s for this class and partner; create one first.",
+                           channels[w->channel]);
+    }
+    return 0;
+}
+
+/* Is the content right for the plugin, does the audience have its fields, does it fit the routes?
+ */
+static int check_content(struct campaign_intake *k, const struct store_campaign_values *v, size_t i,
+                         const struct store_campaign_routes *routes)
+{
+    const struct api_services *s = k->req->services;
+    const struct store_wave_values *w = &v->waves[i];
+    struct api_content found = {0};
+    struct diag d = {0};
+    char at[160];
+    bool known =
+        k->audience.set_id != 0; /* before the upload only the form of field names can be judged */
+    if (!s->check_content)
+        return api_problem(k->resp, PROBLEM_UNAVAILABLE,
+                           "This node runs no campaign plugins: it cannot judge the content.");
+    int rc = s->check_content(s->ctx, v->plugin, w->channel, w->content, w->content_len,
+                              known ? k->audience.fields : NULL, known ? k->audience.n_fields : 0,
+                              routes->instances, routes->n_instances, &found, &d);
+    (void)snprintf(at, sizeof at, "/waves/%zu/content%s", i, d.where[0] == '/' ? d.where : "");
+    if (rc == CGW_ENOTFOUND)
+        api_error(k->resp, "/plugin", "unknown_plugin", "%s", d.text);
+    else if (rc == CGW_EINVAL || rc == CGW_ELIMIT)
+        api_error(k->resp, at, rc == CGW_EINVAL ? "content_invalid" : "content_too_long", "%s",
+                  d.text);
+    else if (rc < 0)
+        return api_fail(k->req, k->resp, rc, &d);
+    else if (routes->n_routes && found.segments_max > (uint32_t)routes->max_segments)
+        api_error(k->resp, at, "content_too_long", "needs %u parts in %s; route \"%s\" allows %d",
+                  found.segments_max, found.encoding, routes->tightest, routes->max_segments);
+    return 0;
+}
+
+static int take_wave(struct campaign_intake *k, const json_t *obj, size_t i,
+                     struct store_campaign_values *v)
+{
+    struct store_wave_values *w = &v->waves[i];
+    struct store_campaign_routes routes;
+    char at[48];
+    *w = (struct store_wave_values){
+        .channel = (uint8_t)people_word(PEOPLE_CHANNELS, api_str(obj, "channel", "sms")),
+        .validity_ms = api_duration(obj, "validity", 0)};
+    (void)snprintf(at, sizeof at, "/waves/%zu/channel", i);
+    if (k->audience.audience_id && !(k->audience.channel_mask >> w->channel & 1))
+        api_error(k->resp, at, "not_in_audience", "the audience was not made for this channel");
+    take_wave_routes(k, obj, i, w);
+    int status = copy_content(k, obj, w);
+    if (!status && !api_errors(k->resp))
+        status = find_routes(k, v, i, &routes);
+    if (!status && !api_errors(k->resp))
+        status = check_content(k, v, i, &routes);
+    return status;
+}
+
+int campaigns_take(struct campaign_intake *k, const json_t *doc, struct store_campaign_values *ret)
+{
+    const json_t *waves = json_object_get(doc, "waves");
+    *ret = (struct store_campaign_values){.name = api_str(doc, "name", ""),
+                                          .plugin = api_str(doc, "plugin", PLUGIN_DEFAULT),
+                                          .n_waves = (uint32_t)json_array_size(waves)};
+    int status = take_class(k, doc, ret);
+    if (!status)
+        status = take_purpose(k, doc, ret);
+    if (!status)
+        status = take_audience(k, doc, ret);
+    if (!status)
+        status = take_keyword(k, doc, ret);
+    if (status)
+        return status;
+    take_times(k, doc, ret);
+    if (!strcmp(ret->plugin, PLUGIN_DEFAULT) && ret->n_waves != 1)
+        api_error(k->resp, "/waves", "too_many",
+                  "a broadcast has exactly one wave; make a campaign for each, or choose a plugin "
+                  "that knows waves");
+    for (uint32_t i = 0; !status && i < ret->n_waves && i < STORE_WAVES_MAX; i++)
+        status = take_wave(k, json_array_get(waves, i), i, ret);
+    return status;
+}

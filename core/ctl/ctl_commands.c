@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl_commands.c - the one table of commands: parsing, --help, completion and the manual's test
+ * read it. No behaviour here. */
+#include "ctl/ctl.h"
+
+#define CHANNELS "sms|mms|voice|email|task"
+#define CLASSES "marketing|service|reply|optout_confirm|emergency"
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, 0, 0, NULL, NULL, NULL                                                               \
+    }
+#define REGION                                                                                     \
+    {                                                                                              \
+        "region", 0, CTL_TEXT, "CC", NULL,                                                         \
+            "country of numbers in national form, as ISO 3166-1 alpha-2"                           \
+    }
+#define FORMAT                                                                                     \
+    {                                                                                              \
+        "format", 0, CTL_WORD, "WORD", "csv|ndjson",                                               \
+            "form of the file, when its name does not say"                                         \
+    }
+
+const struct ctl_option ctl_global_options[] = {
+    {"server", 's', CTL_TEXT, "URL", NULL, "address of the gateway; needs a key"},
+    {"socket", 0, CTL_FILE, "PATH", NULL, "local socket of the gateway"},
+    {"key-file", 0, CTL_FILE, "FILE", NULL,
+     "file with an API key; also $CAMPGW_KEY, ~/.config/campgw/key"},
+    {"config", 'c', CTL_FILE, "FILE", NULL,
+     "configuration, for commands that work without the daemon"},
+    {"json", 'j', CTL_FLAG, NULL, NULL,
+     "answer as JSON: one document, or one per line for streams"},
+    {"yes", 'y', CTL_FLAG, NULL, NULL, "do not ask"},
+    {"dry-run", 'n', CTL_FLAG, NULL, NULL,
+     "show the request that would be sent and change nothing"},
+    {"no-color", 0, CTL_FLAG, NULL, NULL, "no colours; also $NO_COLOR"},
+    {"verbose", 'v', CTL_FLAG, NULL, NULL, "show requests on stderr"},
+    {"help", 'h', CTL_FLAG, NULL, NULL, "what a noun or a command does"},
+    END};
+const struct ctl_option ctl_list_options[] = {
+    {"limit", 0, CTL_INT, "N", NULL, "rows at most (default 50)"},
+    {"all", 0, CTL_FLAG, NULL, NULL, "every row; with --json one per line"},
+    END};
+const struct ctl_option ctl_watch_options[] = {
+    {"watch", 'w', CTL_FLAG, NULL, NULL, "stay and show the progress until it ends"}, END};
+
+static const struct ctl_option setup_options[] = {
+    {"database", 0, CTL_TEXT, "CONNINFO", NULL,
+     "how to reach the server as a superuser, or the database as campgw_owner"},
+    {"dbname", 0, CTL_TEXT, "NAME", NULL, "database to create or use (default campgw)"},
+    {"daemon-database", 0, CTL_TEXT, "CONNINFO", NULL,
+     "how the daemon reaches it (written into the configuration)"},
+    {"conf-dir", 0, CTL_FILE, "DIR", NULL, "where the configuration goes"},
+    {"credentials-dir", 0, CTL_FILE, "DIR", NULL,
+     "where the keys go (default credentials in conf-dir)"},
+    {"api-socket", 0, CTL_FILE, "PATH", NULL,
+     "local socket of the API (written into the configuration)"},
+    {"port", 0, CTL_INT, "N", NULL, "TCP port of the API (written into the configuration)"},
+    {"node", 0, CTL_TEXT, "NAME", NULL, "name of this node (written into the configuration)"},
+    {"owner", 0, CTL_TEXT, "USER", NULL,
+     "account that gets the key files; not needed under systemd"},
+    {"os-user", 0, CTL_TEXT, "USER", NULL,
+     "account to connect to the database as (root only; default postgres without --database)"},
+    {"sql", 0, CTL_FILE, "DIR", NULL, "directory of roles.sql and the migrations"},
+    {"examples", 0, CTL_FILE, "DIR", NULL, "directory of the shipped optout.conf"},
+    END};
+static const struct ctl_option migrate_options[] = {
+    {"database", 0, CTL_TEXT, "CONNINFO", NULL,
+     "instead of database.owner_conninfo of the configuration"},
+    {"sql", 0, CTL_FILE, "DIR", NULL, "directory of the migrations"},
+    END};
+static const struct ctl_option db_options[] = {
+    {"database", 0, CTL_TEXT, "CONNINFO", NULL,
+     "instead of database.conninfo of the configuration"},
+    END};
+static const struct ctl_option key_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "what the key is for (required)"},
+    {"scopes", 0, CTL_WORDS, "LIST", NULL,
+     "comma-separated scopes, such as campaigns:read (required)"},
+    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it may use (default marketing)"},
+    {"partner", 0, CTL_INT, "N", NULL, "partner it belongs to (default your own)"},
+    {"expires", 0, CTL_TIME, "TIME", NULL, "when it ends: RFC 3339, or +90d"},
+    {"save", 0, CTL_FILE, "FILE", NULL,
+     "write the secret into a new file of mode 0600 instead of showing it"},
+    END};
+static const struct ctl_option upload_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "name of the new audience (default: the file's)"},
+    {"channels", 0, CTL_WORDS, "LIST", CHANNELS, "channels it is for (default sms)"},
+    REGION,
+    {"dims", 0, CTL_WORDS, "LIST", NULL, "fields to break results down by"},
+    {"audience", 0, CTL_TEXT, "ID", NULL, "fill this audience instead of a new one"},
+    FORMAT,
+    END};
+static const struct ctl_option list_state[] = {
+    {"state", 0, CTL_TEXT, "STATE", NULL, "only those in this state"}, END};
+static const struct ctl_option create_options[] = {
+    {"file", 'f', CTL_FILE, "FILE", NULL, "campaign as JSON, - for standard input (required)"},
+    END};
+static const struct ctl_option start_options[] = {
+    {"expect-max", 0, CTL_INT, "N", NULL,
+     "refuse to start when more people than this would be contacted (default: the audience as "
+     "shown)"},
+    END};
+static const struct ctl_option schedule_options[] = {
+    {"not-before", 0, CTL_TIME, "TIME", NULL, "first moment to contact anybody: RFC 3339, or +2h"},
+    {"not-after", 0, CTL_TIME, "TIME", NULL, "last moment to contact anybody"},
+    END};
+static const struct ctl_option watch_options[] = {
+    {"until", 0, CTL_WORD, "STATE", "finishing|completed",
+     "end when everybody is contacted, or when every receipt is in (default completed)"},
+    {"timeout", 0, CTL_INT, "SECONDS", NULL,
+     "give up watching after that long; the campaign goes on"},
+    END};
+static const struct ctl_option funnel_options[] = {
+    {"by", 0, CTL_WORDS, "LIST", "wave|channel", "split by wave, channel or both"}, END};
+static const struct ctl_option why_options[] = {
+    {"channel", 0, CTL_WORD, "WORD", CHANNELS, "channel to ask for (default sms)"},
+    {"class", 0, CTL_WORD, "WORD", CLASSES, "contact class to ask for (default marketing)"},
+    {"purpose", 0, CTL_TEXT, "WORD", NULL, "purpose to ask for"},
+    {"at", 0, CTL_TIME, "TIME", NULL, "moment to ask for (default now)"},
+    REGION,
+    END};
+static const struct ctl_option contact_options[] = {
+    {"customer", 0, CTL_TEXT, "ID", NULL, "contacts of this customer (cus_...)"},
+    {"campaign", 0, CTL_TEXT, "ID", NULL, "contacts of this campaign"},
+    {"verdict", 0, CTL_WORD, "WORD", "ALLOW|DEFER|DENY", "only this verdict"},
+    {"reason", 0, CTL_TEXT, "WORD", NULL, "only this reason, such as cap.period"},
+    {"state", 0, CTL_TEXT, "WORD", NULL, "only this state, such as delivered"},
+    {"from", 0, CTL_TIME, "TIME", NULL, "decided at or after"},
+    {"to", 0, CTL_TIME, "TIME", NULL, "decided before"},
+    END};
+static const struct ctl_option export_options[] = {
+    {"customer", 0, CTL_TEXT, "ID", NULL, "contacts of this customer (cus_...)"},
+    {"campaign", 0, CTL_TEXT, "ID", NULL, "contacts of this campaign"},
+    {"verdict", 0, CTL_WORD, "WORD", "ALLOW|DEFER|DENY", "only this verdict"},
+    {"reason", 0, CTL_TEXT, "WORD", NULL, "only this reason, such as cap.period"},
+    {"state", 0, CTL_TEXT, "WORD", NULL, "only this state, such as delivered"},
+    {"from", 0, CTL_TIME, "TIME", NULL, "decided at or after"},
+    {"to", 0, CTL_TIME, "TIME", NULL, "decided before"},
+    {"format", 0, CTL_WORD, "WORD", "csv|ndjson",
+     "form of the export (default csv, with --json ndjson)"},
+    {"output", 'o', CTL_FILE, "FILE", NULL, "write there instead of standard output"},
+    END};
+static const struct ctl_option dnd_options[] = {
+    {"list", 0, CTL_TEXT, "LIST", NULL, "list by id or name (default dnd_optouts)"},
+    {"file", 'f', CTL_FILE, "FILE", NULL, "people from a CSV or NDJSON file instead of arguments"},
+    FORMAT,
+    REGION,
+    END};
+static const struct ctl_option region_options[] = {REGION, END};
+static const struct ctl_option grant_options[] = {
+    {"purpose", 0, CTL_TEXT, "WORD", NULL, "what the consent is for (default marketing)"},
+    {"channel", 0, CTL_WORD, "WORD", CHANNELS "|all", "channel it covers (default all)"},
+    {"source", 0, CTL_TEXT, "TEXT", NULL, "where it was given: shop, call, form (required)"},
+    {"evidence", 0, CTL_TEXT, "TEXT", NULL, "what proves it: form number, recording"},
+    {"at", 0, CTL_TIME, "TIME", NULL, "when it was said (default now)"},
+    {"expires", 0, CTL_TIME, "TIME", NULL, "when a grant ends"},
+    REGION,
+    END};
+static const struct ctl_option consent_show_options[] = {
+    {"history", 0, CTL_FLAG, NULL, NULL, "every statement, not only what holds"}, REGION, END};
+static const struct ctl_option cap_options[] = {
+    {"max", 0, CTL_TEXT, "N", NULL, "contacts at most; 0 = none allowed, none = no cap (required)"},
+    {"period", 0, CTL_WORD, "WORD", "day|week|month|quarter|year", "calendar period to count in"},
+    {"sliding", 0, CTL_INT, "DAYS", NULL, "count over that many days instead of a period"},
+    {"channel", 0, CTL_WORD, "WORD", CHANNELS "|all", "channel it counts (default all together)"},
+    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it counts (default marketing)"},
+    {"zone", 0, CTL_TEXT, "ZONE", NULL, "time zone of the period's borders, such as Asia/Shanghai"},
+    END};
+static const struct ctl_option import_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "calendar to create or replace (default: the file's name)"},
+    {"region", 0, CTL_TEXT, "REGION", NULL,
+     "people it is for, such as CN or CN-GD (default everybody)"},
+    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it holds back"},
+    {"channels", 0, CTL_WORDS, "LIST", CHANNELS, "channels it holds back (default all)"},
+    END};
+static const struct ctl_option hours_options[] = {
+    {"hours", 0, CTL_TEXT, "LIST", NULL,
+     "open hours in the person's own time, such as mon-fri=09:00-20:00,sat=10:00-18:00 (required)"},
+    {"region", 0, CTL_TEXT, "REGION", NULL,
+     "people it is for, such as CN or CN-GD (default everybody)"},
+    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it holds back"},
+    {"channels", 0, CTL_WORDS, "LIST", CHANNELS, "channels it holds back (default all)"},
+    END};
+static const struct ctl_option calendar_options[] = {
+    {"month", 0, CTL_TEXT, "YYYY-MM", NULL, "month to show (default this one)"},
+    {"region", 0, CTL_TEXT, "REGION", NULL, "as it is for people of this region"},
+    END};
+static const struct ctl_option route_options[] = {
+    {"channel", 0, CTL_WORD, "WORD", CHANNELS, "channel (default sms)"},
+    {"instance", 0, CTL_TEXT, "NAME", NULL, "channel instance of the configuration (required)"},
+    {"sender", 0, CTL_TEXT, "ADDRESS", NULL, "sender shown to people"},
+    {"sender-kind", 0, CTL_WORD, "WORD", "auto|number|email|sip|short_code|alphanumeric",
+     "what the sender is"},
+    {"service-code", 0, CTL_TEXT, "TEXT", NULL, "charging or service code the peer wants"},
+    {"rate", 0, CTL_INT, "N", NULL, "messages or segments a second at most"},
+    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it carries"},
+    {"prefixes", 0, CTL_WORDS, "LIST", NULL, "numbers it carries, such as +86,+852"},
+    {"regions", 0, CTL_WORDS, "LIST", NULL, "regions it carries"},
+    {"priority", 0, CTL_INT, "N", NULL, "lower ones are tried first"},
+    {"weight", 0, CTL_INT, "N", NULL, "share among routes of equal priority"},
+    {"max-segments", 0, CTL_INT, "N", NULL, "longest message in segments"},
+    {"max-tries", 0, CTL_INT, "N", NULL, "attempts for one message"},
+    {"no-receipts", 0, CTL_FLAG, NULL, NULL, "do not ask for receipts"},
+    END};
+
+#define CMD(noun_, verb_, args_, min_, max_, flags_, kind_, options_, run_, help_)                 \
+    {                                                                                              \
+        .noun = noun_, .verb = verb_, .args = args_, .min = min_, .max = max_, .flags = flags_,    \
+        .kind = kind_, .options = options_, .run = ctl_##run_, .help = help_                       \
+    }
+
+const struct ctl_command ctl_commands[] = {
+    CMD("status", NULL, "", 0, 0, 0, NULL, NULL, status,
+        "one screen: is it ready, what runs; the exit code tells, too"),
+    CMD("doctor", NULL, "", 0, 0, CTL_F_LOCAL, NULL, NULL, doctor,
+        "check configuration, keys, database, plugins, ports and clock; each fault with its fix"),
+    CMD("version", NULL, "", 0, 0, 0, NULL, NULL, version,
+        "versions of this program and of the gateway"),
+    CMD("setup", NULL, "", 0, 0, CTL_F_LOCAL, NULL, setup_options, setup,
+        "once per installation: database, keys, configuration; safe to repeat"),
+    CMD("db", "migrate", "", 0, 0, CTL_F_LOCAL, NULL, migrate_options, db_migrate,
+        "bring the schema up to this version; safe to repeat"),
+    CMD("db", "check", "", 0, 0, CTL_F_LOCAL, NULL, db_options, db_check,
+        "would the daemon accept this database?"),
+    CMD("key", "create", "", 0, 0, 0, NULL, key_options, key_create,
+        "make an API key; its secret is shown once"),
+    CMD("key", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, key_list,
+        "API keys and when they were last used"),
+    CMD("key", "revoke", "KEY", 1, 1, CTL_F_DESTRUCTIVE, "key", NULL, key_revoke,
+        "end an API key at once"),
+    CMD("audience", "upload", "FILE", 1, 1, 0, "file", upload_options, audience_upload,
+        "make an audience from a CSV or NDJSON file, gzip allowed"),
+    CMD("audience", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, audience_list, "audiences"),
+    CMD("audience", "show", "AUDIENCE", 1, 1, 0, "audience", NULL, audience_show, "one audience"),
+    CMD("audience", "rejects", "AUDIENCE", 1, 1, CTL_F_LIST, "audience", NULL, audience_rejects,
+        "rows that were refused, with the reason"),
+    CMD("campaign", "create", "", 0, 0, 0, NULL, create_options, campaign_create,
+        "make a draft from a JSON file"),
+    CMD("campaign", "list", "", 0, 0, CTL_F_LIST, NULL, list_state, campaign_list, "campaigns"),
+    CMD("campaign", "show", "CAMPAIGN", 1, 1, 0, "campaign", NULL, campaign_show, "one campaign"),
+    CMD("campaign", "schedule", "CAMPAIGN", 1, 1, CTL_F_WATCH, "campaign", schedule_options,
+        campaign_schedule, "start by itself when its time comes"),
+    CMD("campaign", "start", "CAMPAIGN", 1, 1, CTL_F_WATCH | CTL_F_DESTRUCTIVE, "campaign",
+        start_options, campaign_start, "start now; shows how many people first"),
+    CMD("campaign", "pause", "CAMPAIGN", 1, 1, 0, "campaign", NULL, campaign_action,
+        "hand nothing more to the channels"),
+    CMD("campaign", "resume", "CAMPAIGN", 1, 1, CTL_F_WATCH, "campaign", NULL, campaign_action,
+        "go on after a pause"),
+    CMD("campaign", "cancel", "CAMPAIGN", 1, 1, CTL_F_DESTRUCTIVE, "campaign", NULL,
+        campaign_cancel, "end it for good; says how many were sent"),
+    CMD("campaign", "watch", "CAMPAIGN", 1, 1, 0, "campaign", watch_options, campaign_watch,
+        "show the progress until it ends"),
+    CMD("campaign", "funnel", "CAMPAIGN", 1, 1, 0, "campaign", funnel_options, campaign_funnel,
+        "from audience to delivered, with everybody held and why"),
+    CMD("customer", "why", "NUMBER", 1, 1, 0, "number", why_options, customer_why,
+        "would this person be contacted, and what happened before"),
+    CMD("contact", "list", "", 0, 0, CTL_F_LIST, NULL, contact_options, contact_list,
+        "the contact log of a customer or a campaign"),
+    CMD("contact", "show", "CONTACT", 1, 1, 0, NULL, NULL, contact_show,
+        "one contact: decisions, attempts, receipts"),
+    CMD("contact", "export", "", 0, 0, 0, NULL, export_options, contact_export,
+        "the contact log as a file"),
+    CMD("dnd", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, dnd_list, "do-not-disturb lists"),
+    CMD("dnd", "add", "[NUMBER ...]", 0, CTL_ARGS_MAX, 0, "number", dnd_options, dnd_add,
+        "stop contacts to these people"),
+    CMD("dnd", "remove", "[NUMBER ...]", 0, CTL_ARGS_MAX, CTL_F_DESTRUCTIVE, "number", dnd_options,
+        dnd_remove, "allow contacts to these people again"),
+    CMD("dnd", "check", "NUMBER", 1, 1, 0, "number", region_options, dnd_check,
+        "the lists a person stands in; exit 6 when in any"),
+    CMD("consent", "grant", "NUMBER", 1, 1, 0, "number", grant_options, consent_grant,
+        "record that a person agreed"),
+    CMD("consent", "withdraw", "NUMBER", 1, 1, 0, "number", grant_options, consent_withdraw,
+        "record that a person took a consent back"),
+    CMD("consent", "show", "NUMBER", 1, 1, CTL_F_LIST, "number", consent_show_options, consent_show,
+        "consents of a person"),
+    CMD("cap", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, cap_list,
+        "caps: how often people may be contacted"),
+    CMD("cap", "set", "NAME", 1, 1, 0, "cap", cap_options, cap_set, "make or change a cap"),
+    CMD("calendar", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, calendar_list,
+        "calendars: when people may not be contacted"),
+    CMD("calendar", "import", "FILE", 1, 1, 0, "file", import_options, calendar_import,
+        "make or replace a calendar from an iCalendar file"),
+    CMD("calendar", "quiet", "NAME", 1, 1, 0, "calendar", hours_options, calendar_quiet,
+        "make or change a calendar of open hours"),
+    CMD("calendar", "show", "CALENDAR", 1, 1, 0, "calendar", calendar_options, calendar_show,
+        "what a calendar means in a month"),
+    CMD("route", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, route_list, "routes"),
+    CMD("route", "create", "NAME", 1, 1, 0, NULL, route_options, route_create,
+        "make a route over a channel instance"),
+    CMD("route", "pause", "ROUTE", 1, 1, 0, "route", NULL, route_action,
+        "hand nothing more to a route"),
+    CMD("route", "resume", "ROUTE", 1, 1, 0, "route", NULL, route_action, "use a route again"),
+    CMD("route", "drain", "ROUTE", 1, 1, 0, "route", NULL, route_action,
+        "let a route finish what it has"),
+    CMD("queue", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, queue_list,
+        "queues with this node's numbers"),
+    CMD("queue", "pause", "QUEUE", 1, 1, 0, "queue", NULL, queue_action,
+        "stop one lane of a route"),
+    CMD("queue", "resume", "QUEUE", 1, 1, 0, "queue", NULL, queue_action, "let it go on"),
+    CMD("dispatch", "status", "", 0, 0, 0, NULL, NULL, dispatch_status,
+        "the switch for everything"),
+    CMD("dispatch", "pause", "", 0, 0, 0, NULL, NULL, dispatch_set,
+        "stop sending at once, everywhere"),
+    CMD("dispatch", "resume", "", 0, 0, 0, NULL, NULL, dispatch_set, "send again"),
+    CMD("dispatch", "drain", "", 0, 0, 0, NULL, NULL, dispatch_set,
+        "finish what is begun, begin nothing new"),
+    CMD("plugin", "list", "", 0, 0, 0, NULL, NULL, plugin_list,
+        "plugins and their instances on this node"),
+    CMD("plugin", "show", "NAME", 1, 1, 0, "plugin", NULL, plugin_show,
+        "one plugin with options and counters"),
+    {.noun = NULL}};

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plugin_check.c - campgw-plugin-check FILE.so: the whole contract suite on any plugin, one line
+ * per clause. Every clause runs in a process of its own, so a crash or a hang is a result like any
+ * other. Needs no gateway, no database and no peer. Clauses: plugin_check_channel.c,
+ * plugin_check_campaign.c. */
+#include "plugin_check.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "plugin/host.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define CLAUSE_SECONDS 30
+#define INVENTED_SECRET "check"
+
+static const char usage_text[] =
+    "usage: campgw-plugin-check [--json] [--verbose] [--option KEY=VALUE]... [--credentials DIR] "
+    "[--content JSON]\n"
+    "                           [--only CLAUSE] FILE.so\n"
+    "Runs the contract suite of the plugin ABI on FILE.so. Required options that are not given are "
+    "invented.\n"
+    "Exit status: 0 all clauses passed, 1 a clause failed, 2 wrong usage.\n";
+
+struct tally {
+    unsigned n[3];
+    bool json;
+    unsigned printed;
+};
+
+static CGW_PRINTF(2, 0) enum verdict say(char *why, const char *fmt, va_list ap, enum verdict v)
+{
+    (void)vsnprintf(why, CHECK_WHY_MAX, fmt, ap);
+    return v;
+}
+
+enum verdict check_fail(char *why, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    enum verdict v = say(why, fmt, ap, CHECK_FAIL);
+    va_end(ap);
+    return v;
+}
+
+enum verdict check_skip(char *why, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    enum verdict v = say(why, fmt, ap, CHECK_SKIP);
+    va_end(ap);
+    return v;
+}
+
+/* ---- output
+ * --------------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void report(struct tally *t, const char *clause, enum verdict v, const char *why)
+{
+    static const char *const words[] = {"PASS", "FAIL", "SKIP"}, *const small[] = {"pass", "fail",
+                                                                                   "skip"};
+    t->n[v]++;
+    if (!t->json) {
+        printf("%s %s%s%s\n", words[v], clause, *why ? ": " : "", why);
+    } else {
+        struct buf b;
+        buf_init(&b, 65536);
+        buf_printf(&b, "%s\n    {\"clause\": \"%s\", \"result\": \"%s\", \"why\": ",
+                   t->printed++ ? "," : "", clause, small[v]);
+        buf_put_json(&b, why, strlen(why));
+        printf("%s}", buf_str(&b));
+        buf_done(&b);
+    }
+    (void)fflush(stdout);
+}
+
+static void begin(const struct tally *t, const char *path)
+{
+    if (!t->json)
+        return;
+    struct buf b;
+    buf_init(&b, 65536);
+    buf_put_json(&b, path, strlen(path));
+    printf("{\n  \"file\": %s,\n  \"abi\": \"%u.%u\",\n  \"clauses\": [", buf_str(&b),
+           CGW_ABI_MAJOR, CGW_ABI_MINOR);
+    buf_done(&b);
+}
+
+static int end(const struct tally *t)
+{
+    if (t->json)
+        printf("\n  ],\n  \"passed\": %u,\n  \"failed\": %u,\n  \"skipped\": %u\n}\n", t->n[0],
+               t->n[1], t->n[2]);
+    else
+        printf("%u passed, %u failed, %u skipped\n", t->n[0], t->n[1], t->n[2]);
+    return t->n[CHECK_FAIL] ? 1 : 0;
+}
+
+/* ---- one clause, one process
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+struct answer {
+    int verdict;
+    char why[CHECK_WHY_MAX];
+};
+
+static void child(const struct checker *c, const struct clause *clause, int fd)
+{
+    struct answer a = {0};
+    a.verdict = (int)clause->run(c, a.why);
+    ssize_t w = write(fd, &a, sizeof a);
+    _exit(w == (ssize_t)sizeof a
+              ? 0
+              : 1); /* no atexit handlers: the plugin is still mapped and may have threads */
+}
+
+/* A plugin's own words, and a sanitizer's, would tear the report apart. */
+static void silence(void)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)dup2(fd, STDOUT_FILENO);
+        (void)dup2(fd, STDERR_FILENO);
+        (void)close(fd);
+    }
+}
+
+static bool read_answer(int fd, struct answer *a)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int rc = poll(&p, 1, CLAUSE_SECONDS * 1000);
+    return rc == 1 && read(fd, a, sizeof *a) == (ssize_t)sizeof *a;
+}
+
+static enum verdict ended_early(const struct clause *clause, int status, bool hung, char *why)
+{
+    if (hung)
+        return check_fail(why, "hung: no answer within %d s", CLAUSE_SECONDS);
+    if (WIFSIGNALED(status))
+        return check_fail(why, "crashed: %s%s%s", strsignal(WTERMSIG(status)),
+                          clause->crash_hint ? ": " : "",
+                          clause->crash_hint ? clause->crash_hint : "");
+    return check_fail(why, "ended the process with status %d", WEXITSTATUS(status));
+}
+
+static enum verdict run_clause(const struct checker *c, const struct clause *clause, char *why)
+{
+    int fds[2], status = 0;
+    struct answer a = {0};
+    if (pipe(fds) < 0)
+        return check_fail(why, "pipe: %s", strerror(errno));
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return check_fail(why, "fork: %s", strerror(errno));
+    if (!pid) {
+        (void)close(fds[0]);
+        if (!c->verbose)
+            silence();
+        child(c, clause, fds[1]);
+    }
+    (void)close(fds[1]);
+    bool answered = read_answer(fds[0], &a);
+    (void)close(fds[0]);
+    /* Without an answer it either is dead already (the pipe closed) or hangs. */
+    bool hung = !answered && waitpid(pid, &status, WNOHANG) == 0 && !kill(pid, 0);
+    struct timespec nap = {.tv_nsec = 100000000};
+    for (int i = 0; hung && i < 10;
+         i++) { /* a crashing process closes its pipe a moment before it can be waited for */
+        (void)nanosleep(&nap, NULL);
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return ended_early(clause, status, false, why);
+    }
+    if (answered || hung) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+    }
+    if (!answered)
+        return ended_early(clause, status, hung, why);
+    (void)snprintf(why, CHECK_WHY_MAX, "%s", a.why);
+    return (enum verdict)a.verdict;
+}
+
+/* ---- options: given, or invented so that create() has something to work with
+ * ------------------------------------------------------------------ */
+
+static bool is_given(const struct checker *c, const char *key)
+{
+    for (size_t i = 0; i < c->n_pairs; i++)
+        if (!strcmp(c->pairs[i].key, key))
+            return true;
+    return false;
+}
+
+static const char *invent(const struct cgw_option *o, char *room, size_t size)
+{
+    if (o->flags & CGW_OPTF_SECRET)
+        return INVENTED_SECRET;
+    if (o->type == CGW_OPT_INT) {
+        int64_t v = o->min > 9             ? o->min
+                    : o->max && o->max < 9 ? o->max
+                                           : 9; /* port 9 is discard: nobody listens (RFC 863) */
+        (void)snprintf(room, size, "%lld", (long long)v);
+        return room;
+    }
+    if (o->type == CGW_OPT_BOOL)
+        return "false";
+    if (o->type == CGW_OPT_ENUM) {
+        (void)snprintf(room, size, "%.*s", (int)strcspn(o->choices, "|"), o->choices);
+        return room;
+    }
+    return strstr(o->key, "url")                              ? "http://127.0.0.1:9/"
+           : strstr(o->key, "host") || strstr(o->key, "addr") ? "127.0.0.1"
+                                                              : "check";
+}
+
+static void invent_options(struct checker *c)
+{
+    static char room[PLUGIN_OPTIONS_MAX][128];
+    for (uint32_t i = 0; i < c->plugin->n_options && c->n_pairs < CHECK_PAIRS_MAX; i++) {
+        const struct cgw_option *o = &c->plugin->desc.options[i];
+        if (o->flags & CGW_OPTF_REQUIRED && !is_given(c, o->key))
+            c->pairs[c->n_pairs++] = (struct conf_pair){o->key, invent(o, room[i], sizeof room[i])};
+    }
+    for (uint32_t i = 0; i < c->plugin->n_routes;
+         i++) { /* the gateway's own options of authenticated routes */
+        static const struct conf_pair own[] = {{CONF_CALLBACK_USER, "check"},
+                                               {CONF_CALLBACK_PASSWORD, INVENTED_SECRET},
+                                               {CONF_CALLBACK_ALLOW, "127.0.0.1/32"}};
+        uint32_t auth = c->plugin->desc.routes[i].auth;
+        for (size_t k = 0; k < ARRAY_LEN(own); k++)
+            if (auth && (auth == CGW_HTTP_IP_ALLOW) == (k == 2) && !is_given(c, own[k].key) &&
+                c->n_pairs < CHECK_PAIRS_MAX)
+                c->pairs[c->n_pairs++] = own[k];
+    }
+}
+
+/* A directory with one invented secret, for plugins that need some. */
+static int make_credentials(char *dir)
+{
+    char path[64];
+    if (!mkdtemp(dir))
+        return -errno;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, INVENTED_SECRET);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, "check", 5) != 5)
+        return -errno;
+    return close(fd);
+}
+
+static void remove_credentials(const char *dir)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, INVENTED_SECRET);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
+/* ---- main
+ * ------------------------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct args {
+    const char *file, *credentials, *only;
+    bool json, verbose;
+};
+
+static int take_option(struct checker *c, char *pair)
+{
+    char *eq = strchr(pair, '=');
+    if (!eq || eq == pair || c->n_pairs == CHECK_PAIRS_MAX)
+        return -EINVAL;
+    *eq = 0;
+    c->pairs[c->n_pairs++] = (struct conf_pair){pair, eq + 1};
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct args *a, struct checker *c)
+{
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (!strcmp(argv[i], "--json"))
+            a->json = true;
+        else if (!strcmp(argv[i], "--verbose"))
+            a->verbose = true;
+        else if (!strcmp(argv[i], "--option") && more && !take_option(c, argv[i + 1]))
+            i++;
+        else if (!strcmp(argv[i], "--credentials") && more)
+            a->credentials = argv[++i];
+        else if (!strcmp(argv[i], "--only") && more)
+            a->only = argv[++i];
+        else if (!strcmp(argv[i], "--content") && more)
+            c->content = argv[++i];
+        else if (argv[i][0] != '-' && !a->file)
+            a->file = argv[i];
+        else
+            return -EINVAL;
+    }
+    return a->file ? 0 : -EINVAL;
+}
+
+/* \return how many clauses ran. */
+static unsigned run_all(struct checker *c, const struct args *a, struct tally *t)
+{
+    unsigned n = 0;
+    const struct clause *clause = plugin_is_channel(c->plugin) ? channel_clauses : campaign_clauses;
+    for (; clause->name; clause++) {
+        char why[CHECK_WHY_MAX] = "";
+        if (a->only && strcmp(a->only, clause->name) != 0)
+            continue;
+        enum verdict v = run_clause(c, clause, why);
+        report(t, clause->name, v, why);
+        n++;
+    }
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = {0};
+    struct checker c = {
+        .content = "{\"text\":\"Hello {{name|friend}}\",\"subject\":\"Hello {{name|friend}}\","
+                   "\"html\":\"<p>{{name|friend}}</"
+                   "p>\",\"flow\":\"{\\\"say\\\":\\\"{{name|friend}}\\\"}\"}"};
+    if (parse(argc, argv, &a, &c)) {
+        (void)fputs(usage_text, stderr);
+        return 2;
+    }
+    struct tally t = {.json = a.json};
+    struct plugin *p = NULL;
+    struct diag d = {0};
+    char cred[] = "/tmp/campgw-plugin-check.XXXXXX";
+    log_set_level(a.verbose ? LOG_L_DEBUG : (enum log_level)0);
+    begin(&t, a.file);
+    if (plugin_load(a.file, &p, &d)) {
+        report(&t, "load", CHECK_FAIL, d.text);
+        return end(&t);
+    }
+    report(&t, "load", CHECK_PASS, "");
+    c.plugin = p;
+    c.verbose = a.verbose;
+    c.cred_dir = a.credentials;
+    if (!a.credentials && !make_credentials(cred))
+        c.cred_dir = cred;
+    invent_options(&c);
+    unsigned n = run_all(&c, &a, &t);
+    if (c.cred_dir == cred)
+        remove_credentials(cred);
+    if (!n)
+        report(&t, a.only, CHECK_FAIL, "no clause of this name for this kind of plugin");
+    return end(&t);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plugin_check_campaign.c - the contract of campaign plugins, clause by clause: pure, replayable,
+ * unimpressed by odd content. Source: the promises in cgw/campaign.h. */
+#include "plugin_check.h"
+
+#include "content/params.h"
+#include "content/render.h"
+#include "plugin/campaign.h"
+#include <stdio.h>
+#include <string.h>
+
+#define N_CUSTOMERS 3u
+#define OUT_MAX 1024u
+
+/* What step() and scan() put out, as one text, so that two runs can be compared. */
+struct cgw_out {
+    struct buf text;
+    uint32_t n_proposals;
+};
+
+static int out_propose(struct cgw_out *out, const struct cgw_proposal *p)
+{
+    buf_printf(&out->text, "propose %llu %u %u %d %lld\n", (unsigned long long)p->customer,
+               p->channel, p->content, (int)p->weight, (long long)p->not_before_utc_ms);
+    return ++out->n_proposals > OUT_MAX ? CGW_ELIMIT : 0;
+}
+static int out_state(struct cgw_out *out, uint64_t customer, const void *state, uint32_t len)
+{
+    buf_printf(&out->text, "state %llu %u ", (unsigned long long)customer, len);
+    if (len <= CGW_STATE_MAX)
+        buf_put(&out->text, state, len);
+    return len <= CGW_STATE_MAX ? 0 : CGW_ELIMIT;
+}
+static int out_timer(struct cgw_out *out, uint64_t customer, const char *name, int64_t at_utc_ms)
+{
+    buf_printf(&out->text, "timer %llu %s %lld\n", (unsigned long long)customer, name,
+               (long long)at_utc_ms);
+    return 0;
+}
+static int out_total(struct cgw_out *out, const char *name, int64_t delta)
+{
+    buf_printf(&out->text, "total %s %lld\n", name, (long long)delta);
+    return 0;
+}
+
+static const struct cgw_campaign_host *host(void)
+{
+    static struct cgw_campaign_host h;
+    h = *render_campaign_host();
+    h.propose = out_propose;
+    h.set_state = out_state;
+    h.set_timer = out_timer;
+    h.add_total = out_total;
+    return &h;
+}
+
+static const char *const fields[] = {"name", "city"};
+static const uint32_t channels[] = {CGW_CHANNEL_SMS, CGW_CHANNEL_MMS, CGW_CHANNEL_VOICE,
+                                    CGW_CHANNEL_EMAIL, CGW_CHANNEL_TASK};
+
+struct bench {
+    struct campaign_plugin *plugin;
+    struct cgw_run *run;
+};
+
+static int open_bench(const struct checker *k, uint32_t channel, const char *content,
+                      struct bench *b, char *why)
+{
+    struct diag d = {0};
+    *b = (struct bench){0};
+    if (campaign_plugin_new(k->plugin, host(), &b->plugin, &d)) {
+        (void)check_fail(why, "create: %s", d.text);
+        return -1;
+    }
+    if (render_run_new("cmp_check", channel, content, strlen(content), fields, ARRAY_LEN(fields),
+                       &b->run, &d)) {
+        b->plugin = campaign_plugin_free(b->plugin);
+        return 1; /* not for the plugin to see: the gateway refuses such content itself */
+    }
+    return 0;
+}
+
+static void close_bench(struct bench *b)
+{
+    (void)render_run_free(b->run);
+    (void)campaign_plugin_free(b->plugin);
+}
+
+/* ---- validate
+ * ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const odd_contents[] = {
+    "{}",
+    "{\"text\":\"\"}",
+    "{\"text\":\"   \"}",
+    "{\"text\":5,\"subject\":[],\"html\":{},\"flow\":null}",
+    "{\"text\":\"{{nobody}}\"}",
+    "{\"text\":\"{{name\"}",
+    "{\"text\":\"\\u0000\"}",
+    "{\"text\":\"%s%n\",\"subject\":\"a\\r\\nb\",\"html\":\"<\",\"flow\":\"{\"}",
+    "{\"a\":{\"b\":{\"c\":{\"d\":[1,2,3]}}},\"waves\":[{}],\"days\":-1}",
+};
+
+static enum verdict judge_once(const struct bench *b, const char *content, char *why)
+{
+    struct diag one = {0}, two = {0};
+    int a = campaign_validate(b->plugin, b->run, &one),
+        again = campaign_validate(b->plugin, b->run, &two);
+    if (a != again || strcmp(one.text, two.text) != 0)
+        return check_fail(why, "content %.80s is judged differently the second time (%d, then %d)",
+                          content, a, again);
+    if (a && !strcmp(one.text, campaign_plugin_of(b->plugin)->desc.name))
+        return check_fail(why, "content %.80s is refused without a sentence in diag->text",
+                          content);
+    if (a && one.where[0] && one.where[0] != '/')
+        return check_fail(why, "content %.80s: diag->where is \"%.40s\", not a JSON pointer",
+                          content, one.where);
+    return CHECK_PASS;
+}
+
+static enum verdict validate_explains(const struct checker *k, char *why)
+{
+    enum verdict v = CHECK_PASS;
+    for (size_t c = 0; c < ARRAY_LEN(channels); c++)
+        for (size_t i = 0; i < ARRAY_LEN(odd_contents) && v == CHECK_PASS; i++) {
+            struct bench b;
+            int rc = open_bench(k, channels[c], odd_contents[i], &b, why);
+            if (rc < 0)
+                return CHECK_FAIL;
+            if (rc > 0)
+                continue;
+            v = judge_once(&b, odd_contents[i], why);
+            close_bench(&b);
+        }
+    return v;
+}
+
+static enum verdict create_twice(const struct checker *k, char *why)
+{
+    struct campaign_plugin *a = NULL, *b = NULL;
+    struct diag d = {0};
+    for (int i = 0; i < 2; i++) {
+        if (campaign_plugin_new(k->plugin, host(), &a, &d))
+            return check_fail(why, "create: %s", d.text);
+        a = campaign_plugin_free(a);
+    }
+    if (campaign_plugin_new(k->plugin, host(), &a, &d) ||
+        campaign_plugin_new(k->plugin, host(), &b, &d))
+        return check_fail(why, "create: %s", d.text);
+    (void)campaign_plugin_free(b);
+    (void)campaign_plugin_free(a);
+    return CHECK_PASS;
+}
+
+/* The first channel for which the given content is valid. */
+static enum verdict open_valid(const struct checker *k, struct bench *b, char *why)
+{
+    char last[CHECK_WHY_MAX] = "";
+    for (size_t c = 0; c < ARRAY_LEN(channels); c++) {
+        struct diag d = {0};
+        int rc = open_bench(k, channels[c], k->content, b, why);
+        if (rc < 0)
+            return CHECK_FAIL;
+        if (rc > 0)
+            return check_fail(why, "the content given is not a JSON object that the gateway takes");
+        if (!campaign_validate(b->plugin, b->run, &d))
+            return CHECK_PASS;
+        (void)snprintf(last, sizeof last, "%.90s %.200s", d.where, d.text);
+        close_bench(b);
+    }
+    return check_skip(
+        why, "the plugin takes the content for no channel (%.150s); give its own with --content",
+        last);
+}
+
+/* ---- render
+ * --------------------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* A full row, one with an empty field, one without any. */
+static const char *const params[N_CUSTOMERS] = {"Ann\x1fKowloon", "\x1fNairobi", ""};
+
+static void describe(const struct cgw_builder *b, struct buf *out)
+{
+    for (uint32_t i = 0; i < N_CUSTOMERS; i++) {
+        const struct render_message *m = render_builder_message(b, i);
+        buf_printf(out, "message %u rc %d parts %u\n", i, m->rc, m->n_parts);
+        for (uint32_t p = 0; p < m->n_parts; p++) {
+            buf_printf(out, "role %u mime %s: ", m->parts[p].role, m->parts[p].mime);
+            buf_put(out, m->parts[p].body, m->parts[p].media ? 0 : m->parts[p].len);
+            buf_putc(out, '\n');
+        }
+    }
+}
+
+static int render_once(const struct bench *b, uint32_t n, struct buf *out, uint32_t *empty)
+{
+    struct arena arena;
+    struct cgw_builder *builder = NULL;
+    uint32_t lens[N_CUSTOMERS];
+    struct diag d = {0};
+    arena_init(&arena, 16u << 20);
+    for (uint32_t i = 0; i < N_CUSTOMERS; i++)
+        lens[i] = (uint32_t)strlen(params[i]);
+    int rc = render_builder_new(b->run, &arena, params, lens, N_CUSTOMERS, &builder, &d);
+    for (uint32_t i = 0; i < N_CUSTOMERS && !rc; i++)
+        render_builder_set_customer(builder, i, i + 1, i ? "" : "en");
+    if (!rc && !(rc = campaign_render(b->plugin, b->run, 0, render_builder_customers(builder), n,
+                                      builder))) {
+        describe(builder, out);
+        for (uint32_t i = 0; i < n; i++)
+            *empty += !render_builder_message(builder, i)->rc &&
+                      !render_builder_message(builder, i)->n_parts;
+    }
+    if (builder)
+        render_builder_free(builder);
+    arena_done(&arena);
+    return rc;
+}
+
+static enum verdict render_is_pure(const struct checker *k, char *why)
+{
+    struct bench b;
+    struct buf one, two;
+    uint32_t empty = 0;
+    enum verdict v = open_valid(k, &b, why);
+    if (v != CHECK_PASS)
+        return v;
+    buf_init(&one, 32u << 20);
+    buf_init(&two, 32u << 20);
+    int rc = render_once(&b, N_CUSTOMERS, &one, &empty);
+    int again = render_once(&b, N_CUSTOMERS, &two, &empty);
+    if (rc || again)
+        v = check_fail(why,
+                       "valid content does not render (%d); a missing field of one customer must "
+                       "not stop the others",
+                       rc ? rc : again);
+    else if (one.len != two.len || memcmp(buf_str(&one), buf_str(&two), one.len) != 0)
+        v = check_fail(why, "the same content renders differently the second time");
+    else if (empty)
+        v = check_fail(why, "render() answers 0 but added no part to %u messages", empty / 2);
+    buf_done(&one);
+    buf_done(&two);
+    close_bench(&b);
+    return v;
+}
+
+static enum verdict render_of_nobody(const struct checker *k, char *why)
+{
+    struct bench b;
+    struct buf out;
+    uint32_t empty = 0;
+    enum verdict v = open_valid(k, &b, why);
+    if (v != CHECK_PASS)
+        return v;
+    buf_init(&out, 1u << 20);
+    int rc = render_once(&b, 0, &out, &empty);
+    buf_done(&out);
+    close_bench(&b);
+    return rc ? check_fail(why, "render() of 0 customers answers %d instead of 0", rc) : CHECK_PASS;
+}
+
+/* ---- step and scan
+ * ----------------------------------------------------------------------------------------------------------------------------------
+ */
+
+static int step_once(const struct bench *b, struct buf *ret)
+{
+    static const struct cgw_field some[] = {{"name", "Ann", 3}};
+    struct cgw_item items[8];
+    struct cgw_out out = {.n_proposals = 0};
+    uint32_t n = 0;
+    for (uint32_t kind = CGW_ITEM_RECIPIENT; kind <= CGW_ITEM_TIMER; kind++)
+        for (uint32_t full = 0; full < 2; full++) {
+            items[n] = (struct cgw_item){
+                .size = sizeof items[0],
+                .kind = kind,
+                .at_utc_ms = 1800000000000,
+                .channel = CGW_CHANNEL_SMS,
+                .customer = {.size = sizeof(struct cgw_customer),
+                             .id = n + 1,
+                             .n_fields = full,
+                             .fields = full ? some : NULL,
+                             .lang = ""},
+                .result = kind == CGW_ITEM_OUTCOME ? CGW_RES_DELIVERED : 0,
+                .text = kind == CGW_ITEM_RESPONSE ? "1" : "",
+                .text_len = kind == CGW_ITEM_RESPONSE,
+                .state = full ? "odd state" : "",
+                .state_len = full ? 9 : 0,
+                .timer = kind == CGW_ITEM_TIMER ? "no-such-timer" : "",
+            };
+            n++;
+        }
+    buf_init(&out.text, 4u << 20);
+    int rc = campaign_step(b->plugin, b->run, items, n, &out);
+    buf_printf(&out.text, "rc %d\n", rc);
+    *ret = out.text;
+    return rc;
+}
+
+static enum verdict step_is_pure(const struct checker *k, char *why)
+{
+    struct bench b;
+    struct buf one, two;
+    if (!k->plugin->campaign.step)
+        return check_skip(why, "no step()");
+    enum verdict v = open_valid(k, &b, why);
+    if (v != CHECK_PASS)
+        return v;
+    (void)step_once(&b, &one);
+    (void)step_once(&b, &two);
+    if (one.len != two.len || memcmp(buf_str(&one), buf_str(&two), one.len) != 0)
+        v = check_fail(why,
+                       "the same items lead to other proposals, states or timers the second time");
+    buf_done(&one);
+    buf_done(&two);
+    close_bench(&b);
+    return v;
+}
+
+static enum verdict scan_is_bounded(const struct checker *k, char *why)
+{
+    struct bench b;
+    struct cgw_out out = {.n_proposals = 0};
+    if (!k->plugin->campaign.scan)
+        return check_skip(why, "no scan()");
+    enum verdict v = open_valid(k, &b, why);
+    if (v != CHECK_PASS)
+        return v;
+    buf_init(&out.text, 4u << 20);
+    int n = campaign_scan(b.plugin, b.run, 0, 5, &out);
+    if (n > 5 || out.n_proposals > 5)
+        v = check_fail(why, "scan() of at most 5 says %d and wrote %u", n, out.n_proposals);
+    buf_done(&out.text);
+    close_bench(&b);
+    return v;
+}
+
+const struct clause campaign_clauses[] = {
+    {"create.twice", create_twice, NULL},
+    {"validate.explains_and_repeats", validate_explains, NULL},
+    {"render.repeats", render_is_pure, NULL},
+    {"render.of_nobody", render_of_nobody, NULL},
+    {"step.repeats", step_is_pure, NULL},
+    {"scan.bounded", scan_is_bounded, NULL},
+    {NULL, NULL, NULL},
+};

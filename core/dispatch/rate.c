@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rate.c - token buckets of routes, in segments: a long text costs as much as it takes on the wire.
+ * Burst: a tenth of a second. */
+#include "dispatch/dispatch_int.h"
+
+#include "base/clock.h"
+
+static struct route_bucket *bucket_of(struct dispatch *d, const struct route_info *r)
+{
+    for (unsigned i = 0; i < d->n_buckets; i++)
+        if (d->buckets[i].route_id == r->route_id)
+            return &d->buckets[i];
+    if (d->n_buckets == CONTROL_ROUTES_MAX)
+        d->n_buckets = 0; /* routes come and go: start over, each with an empty bucket */
+    struct route_bucket *b = &d->buckets[d->n_buckets++];
+    *b = (struct route_bucket){.route_id = r->route_id, .at_us = clock_mono_us()};
+    return b;
+}
+
+uint32_t rate_take(struct dispatch *d, const struct route_info *r, uint32_t segments)
+{
+    if (r->rate <= 0)
+        return segments;
+    (void)pthread_mutex_lock(&d->rate_lock);
+    struct route_bucket *b = bucket_of(d, r);
+    int64_t now = clock_mono_us();
+    double burst = r->rate / 10.0 > 1 ? r->rate / 10.0 : 1;
+    b->tokens += (double)(now - b->at_us) * r->rate / 1e6;
+    if (b->tokens > burst)
+        b->tokens = burst;
+    b->at_us = now;
+    uint32_t got = b->tokens < 1 ? 0 : b->tokens < segments ? (uint32_t)b->tokens : segments;
+    b->tokens -= got;
+    (void)pthread_mutex_unlock(&d->rate_lock);
+    return got;
+}
+
+void rate_owe(struct dispatch *d, const struct route_info *r, uint32_t segments)
+{
+    if (r->rate <= 0 || segments == 0)
+        return;
+    (void)pthread_mutex_lock(&d->rate_lock);
+    bucket_of(d, r)->tokens -= segments; /* below zero: nobody takes until it is paid */
+    (void)pthread_mutex_unlock(&d->rate_lock);
+}
+
+void rate_back(struct dispatch *d, const struct route_info *r, uint32_t segments)
+{
+    if (r->rate <= 0 || segments == 0)
+        return;
+    (void)pthread_mutex_lock(&d->rate_lock);
+    bucket_of(d, r)->tokens += segments;
+    (void)pthread_mutex_unlock(&d->rate_lock);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flush.c - one transaction for a batch of what came back: rows, seals, statistics, releases, echo
+ * rows, in this order under the locks of all parts concerned (taken in part order). All or nothing.
+ */
+#include "outcome/flush.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
+                 int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,
+                 const char *detail)
+{
+    f->events[f->n_events++] = (struct part_event){.part = part,
+                                                   .e = {.contact_id = contact_id,
+                                                         .attempt = attempt,
+                                                         .seg = seg,
+                                                         .kind = kind,
+                                                         .ts_ms = ts_ms,
+                                                         .route_id = route_id,
+                                                         .code = code,
+                                                         .code_space = space,
+                                                         .detail = detail}};
+}
+
+void flush_stat(struct flush *f, int64_t contact_id, int16_t kind, int32_t code, int64_t n)
+{
+    f->stats[f->n_stats++] = (struct stat_delta){
+        .wave_id = (int32_t)(contact_id >> 32), .kind = kind, .code = code, .n = n};
+}
+
+/* Each item makes at most: a submit per segment, 2 events, 4 statistics, 1 of everything else; each
+ * early receipt woken likewise. */
+static int alloc_lists(struct flush *f)
+{
+    size_t segs = 0, n = (size_t)f->n;
+    for (int i = 0; i < f->n; i++)
+        segs += f->items[i]->n_ids + 1u;
+    f->max = (int)(segs * 2 + 16);
+    size_t m = (size_t)f->max;
+    (void)n;
+    f->submits = arena_alloc(&f->arena, 2 * m * sizeof *f->submits);
+    f->events = arena_alloc(&f->arena, 4 * m * sizeof *f->events);
+    f->stats = arena_alloc(&f->arena, 6 * m * sizeof *f->stats);
+    f->doubts = arena_alloc(&f->arena, m * sizeof *f->doubts);
+    f->echo_put = arena_alloc(&f->arena, m * sizeof *f->echo_put);
+    f->echo_del = arena_alloc(&f->arena, m * sizeof *f->echo_del);
+    f->release = arena_alloc(&f->arena, m * sizeof *f->release);
+    f->doubt_del = arena_alloc(&f->arena, m * sizeof *f->doubt_del);
+    f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
+    f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
+    bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
+              f->release && f->doubt_del && f->early_del && f->resolved;
+    return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
+}
+
+static int lock_parts(struct flush *f)
+{
+    int rc = 0;
+    for (int32_t p = 0; rc == 0 && p < STORE_PARTS; p++) {
+        if (!(f->parts >> p & 1))
+            continue;
+        rc = store_part_lock(f->db, p, "", 0, &f->lock[p],
+                             f->diag); /* a fenced node must still store what it knows */
+        f->seal_no[p] = f->lock[p].seal_no + 1;
+        seal_begin(&f->seal[p], f->lock[p].digest);
+    }
+    return rc;
+}
+
+static int by_submit(const void *a, const void *b)
+{
+    const struct submit_row *x = a, *y = b;
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
+    if (x->contact_id != y->contact_id)
+        return x->contact_id < y->contact_id ? -1 : 1;
+    if (x->attempt != y->attempt)
+        return x->attempt < y->attempt ? -1 : 1;
+    return x->seg < y->seg ? -1 : x->seg > y->seg;
+}
+
+static int by_part_event(const void *a, const void *b)
+{
+    const struct part_event *x = a, *y = b;
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
+    if (x->e.contact_id != y->e.contact_id)
+        return x->e.contact_id < y->e.contact_id ? -1 : 1;
+    if (x->e.attempt != y->e.attempt)
+        return x->e.attempt < y->e.attempt ? -1 : 1;
+    if (x->e.seg != y->e.seg)
+        return x->e.seg < y->e.seg ? -1 : 1;
+    return x->e.kind < y->e.kind ? -1 : x->e.kind > y->e.kind;
+}
+
+static int write_small(struct flush *f)
+{
+    int rc = store_doubt_put(f->db, f->doubts, f->n_doubts, f->diag);
+    f->w->doubts_known += f->n_doubts;
+    for (int i = 0; rc == 0 && i < f->n_doubt_del; i++)
+        rc = store_doubt_delete(f->db, f->doubt_del[i].part, f->doubt_del[i].contact_id, f->diag);
+    for (int i = 0; rc == 0 && i < f->n_release; i++)
+        rc = store_caps_release(f->db, f->release[i].part, &f->release[i].contact_id, 1, NULL,
+                                f->diag);
+    for (int i = 0; rc == 0 && i < f->n_echo_put; i++)
+        rc = store_echo_put(f->db, f->echo_put[i].part, f->echo_put[i].wave_id, &f->echo_put[i].e,
+                            1, f->diag);
+    for (int i = 0; rc == 0 && i < f->n_echo_del; i++)
+        rc = store_echo_delete(f->db, f->echo_del[i].part, f->echo_del[i].wave_id,
+                               &f->echo_del[i].seq, 1, f->diag);
+    if (rc == 0)
+        rc = store_early_delete(f->db, f->early_del, f->n_early_del, f->diag);
+    return rc;
+}
+
+static int append_seals(struct flush *f, struct flush_proof *proof)
+{
+    int rc = 0;
+    for (int32_t p = 0; rc == 0 && p < STORE_PARTS; p++)
+        if ((f->parts >> p & 1) && f->seal[p].rows) {
+            rc = store_seal_append(f->db, &f->seal[p], p, f->seal_no[p], SEAL_FLUSH, 0, 0,
+                                   f->lock[p].digest, f->w->cfg.sign_key, proof->digest, f->diag);
+            proof->sealed = true;
+            proof->part = p;
+            proof->seal_no = f->seal_no[p];
+        }
+    return rc;
+}
+
+static int finish_chunks(struct flush *f)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < f->n; i++) {
+        const struct item *it = f->items[i];
+        if (it->kind == ITEM_CHUNK && it->chunk_no >= 0)
+            rc = store_chunk_done(f->db, it->part, it->wave_id, it->chunk_no, f->diag);
+    }
+    return rc;
+}
+
+static int flush_rows(struct flush *f, struct flush_proof *proof)
+{
+    int rc = flush_results(f);
+    for (int i = 0; i < f->n; i++)
+        if (f->items[i]->kind == ITEM_RESULT)
+            f->parts |= UINT64_C(1) << f->items[i]->contact.part;
+    if (rc == 0)
+        rc = flush_resolve(f);
+    if (rc == 0)
+        rc = flush_inbound_parts(f);
+    if (rc == 0)
+        rc = lock_parts(f);
+    if (rc == 0)
+        rc = flush_overtaken(f);
+    if (rc == 0)
+        rc = flush_receipts(f);
+    if (rc == 0)
+        rc = flush_inbound(f);
+    qsort(f->submits, (size_t)f->n_submits, sizeof *f->submits, by_submit);
+    qsort(f->events, (size_t)f->n_events, sizeof *f->events, by_part_event);
+    if (rc == 0)
+        rc = store_submits_write(f->db, f->submits, f->n_submits, f->seal, f->seal_no, f->diag);
+    if (rc == 0)
+        rc = store_part_events_write(f->db, f->events, f->n_events, f->seal, f->seal_no, f->diag);
+    if (rc == 0)
+        rc = append_seals(f, proof);
+    if (rc == 0)
+        rc = write_small(f);
+    if (rc == 0)
+        rc = finish_chunks(f);
+    if (rc == 0 && f->n_stats)
+        rc = store_stat_add(f->db, f->w->owner, f->stats, f->n_stats, f->diag);
+    if (rc == 0)
+        rc = store_facts_touch(f->db, f->facts, f->diag); /* last: see store.h */
+    return rc;
+}
+
+int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int n,
+              struct flush_proof *ret, bool *ret_wake, struct diag *diag)
+{
+    struct flush *f = calloc(1, sizeof *f);
+    if (!f)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    f->w = w;
+    f->db = db;
+    f->diag = diag;
+    f->items = items;
+    f->n = n;
+    f->now_ms = clock_utc_ms();
+    arena_init(&f->arena, 256u << 20);
+    *ret = (struct flush_proof){0};
+    int rc = alloc_lists(f);
+    if (rc == 0)
+        rc = db_begin(db, diag);
+    if (rc == 0)
+        rc = store_xid(db, &ret->xid, diag);
+    if (rc == 0)
+        rc = flush_rows(f, ret);
+    if (rc == 0)
+        rc = db_commit(db, diag);
+    db_rollback(db);
+    *ret_wake = f->wake || f->facts;
+    arena_done(&f->arena);
+    free(f);
+    return rc;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outcome.h - everything that comes back (results, receipts, inbound) becomes appended rows, in
+ * batches, by one writer thread. Owns: contact_submit, contact_event, in_doubt, receipt_early,
+ * response, attribution, and the echo rows of retries. Calls store and base only; never planner or
+ * dispatch. Bounds: one item for every in-flight slot, OUTCOME_RING receipts and inbound; a full
+ * ring pushes back. */
+#ifndef OUTCOME_OUTCOME_H
+#define OUTCOME_OUTCOME_H
+
+#include "base/diag.h"
+#include "cgw/channel.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OUTCOME_RING 65536u      /* receipts and inbound waiting for the writer, together */
+#define OUTCOME_FLUSH_ROWS 1000u /* a flush is due at this many items … */
+#define OUTCOME_FLUSH_MS 50      /* … or this long after the first      */
+
+/* contact_event.kind; numbers are stored, never renumber. Kinds marked T end the contact. */
+enum event_kind {
+    EVENT_DELIVERED = 2,  /* T */
+    EVENT_FAILED = 3,     /* T left us, failed at or behind the peer */
+    EVENT_EXPIRED = 4,    /* T */
+    EVENT_REFUSED = 5,    /* T refused for good: nothing was sent, reservation given back */
+    EVENT_RETRY = 6,      /* refused for now; an echo row follows */
+    EVENT_NOT_SENT = 7,   /* never written; an echo row follows */
+    EVENT_IN_DOUBT = 9,   /* may have been written, never answered */
+    EVENT_CANCELLED = 10, /* T withdrawn between decision and intent; code = reason */
+    EVENT_ENROUTE = 11,
+    EVENT_UNKNOWN = 12, /* T no final word by the end of validity and grace */
+    EVENT_SETTLED = 13, /* in doubt → accepted, by a receipt that can only be its own */
+};
+/* campaign_stat.kind: people, except SEGMENTS and RETRIES */
+enum stat_kind {
+    STAT_HELD = 1,      /* code = reason */
+    STAT_SUBMITTED = 2, /* at least one attempt was or may have been written */
+    STAT_DELIVERED = 3,
+    STAT_FAILED = 4, /* FAILED and REFUSED */
+    STAT_EXPIRED = 5,
+    STAT_UNKNOWN = 6,
+    STAT_SEGMENTS = 7,
+    STAT_RETRIES = 8,    /* code = reason (RETRY_*) */
+    STAT_IN_DOUBT = 9,   /* ever in doubt; a subset of SUBMITTED */
+    STAT_SETTLED = 10,   /* in doubt and then settled by a receipt */
+    STAT_RESPONSES = 11, /* code = meaning */
+};
+
+/* What the dispatcher knows of a message in flight; copied into every outcome. */
+struct outcome_contact {
+    int32_t part, wave_id, route_id;
+    int64_t contact_id, customer_id;
+    int64_t epoch; /* of the part when it was intended: another one now means that somebody else may
+                      have settled it */
+    int16_t attempt, tries, max_tries;
+    bool from_echo;      /* an echo row (state 2) stands for it */
+    bool want_receipt;   /* a final result will follow */
+    int64_t address_key; /* keyed hash of the address: settles in-doubt ones */
+    int64_t intended_utc_ms;
+    int64_t not_after_utc_ms; /* clamped validity: in doubt until then (+ grace) */
+    uint64_t token;           /* in-flight slot, given back after the flush */
+    void *run;                /* the dispatcher's chunk, opaque */
+};
+
+struct outcome_writer;
+struct outcome_config {
+    const char *conninfo, *node;
+    const unsigned char *sign_key; /* Ed25519, 64 bytes, borrowed for the writer's life */
+    const unsigned char
+        *identity_key;       /* 32 bytes, borrowed: person → customer_id and address_key */
+    const char *optout_conf; /* path of the word sets */
+    int64_t
+        receipt_grace_ms; /* after validity: how long a receipt may still come (default 300,000) */
+    /* After a flush is durable, from the writer thread: slots may be used again, chunks may be
+     * complete. */
+    void (*settled)(void *ctx, const struct outcome_contact *contacts, uint32_t n);
+    /* Rows behind these acks are durable. */
+    void (*stored)(void *ctx, const char *instance, const uint64_t *acks, uint32_t n);
+    /* New work (echo rows) is due: wake the dispatchers. */
+    void (*wake)(void *ctx);
+    void *ctx;
+};
+int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
+                  struct diag *diag) CGW_NODISCARD;
+/* Flush everything, then stop. Callers have drained the instances before. */
+void outcome_stop(struct outcome_writer *w);
+
+/* Any thread. Never refuses: there is room for every in-flight slot. result's strings are copied.
+ */
+void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, const char *instance,
+                    const struct cgw_result *result);
+/* Any thread; returns the prefix taken. Strings are copied. */
+uint32_t outcome_receipts(struct outcome_writer *w, const char *instance,
+                          const struct cgw_receipt *items, uint32_t n);
+uint32_t outcome_inbound(struct outcome_writer *w, const char *instance, uint32_t channel,
+                         const struct cgw_inbound *items, uint32_t n);
+/* A chunk's last window is out: mark it done (state 2) as soon as all its results are flushed.
+ * `outstanding` counts its in-flight messages; the writer calls settled() with each, and the
+ * dispatcher decrements; the writer asks `finished(run)` after every flush. */
+void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id, int32_t chunk_no,
+                        void *run, bool (*finished)(void *run), void (*done)(void *run));
+/* Takeover of parts (under new epochs), before dispatch begins: flags as in doubt what was intended
+ * and never answered, and re-opens echo rows. Runs on the caller's connection, one transaction per
+ * part. Returns how many were flagged. */
+struct db;
+int outcome_recover_part(struct db *db, const struct outcome_config *cfg, int32_t part,
+                         int64_t epoch, int64_t *ret_in_doubt, struct diag *diag) CGW_NODISCARD;
+/* Everyone of this wave without a final result gets EVENT_UNKNOWN (validity and grace are over).
+ * Part by part, sealed. */
+int outcome_close_wave(struct db *db, const struct outcome_config *cfg, int32_t wave_id,
+                       int64_t now_utc_ms, int64_t *ret_closed, struct diag *diag) CGW_NODISCARD;
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outcome_int.h - private to core/outcome: items, the flush and its row lists. */
+#ifndef OUTCOME_OUTCOME_INT_H
+#define OUTCOME_OUTCOME_INT_H
+
+#include "base/buf.h"
+#include "base/ring.h"
+#include "outcome/optout.h"
+#include "outcome/outcome.h"
+#include "store/store_outcome.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SEGS_MAX 255
+
+enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK };
+
+/* One thing that came back, copied out of the plugin's hands; one malloc'd block with its strings
+ * behind it. */
+struct item {
+    enum item_kind kind;
+    char instance[48];
+    struct outcome_contact contact; /* RESULT */
+    uint32_t result, flags, sub, channel, in_kind;
+    int64_t retry_after_ms, arrived_ms;
+    int32_t code;
+    uint32_t n_ids, segments;
+    uint64_t ack;
+    int64_t person_key; /* of a swept receipt; 0 = from person */
+    int64_t early_id;   /* row of receipt_early that the sweep brought back */
+    const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
+    const char **ids;
+    uint32_t body_len;
+    /* CHUNK */
+    int32_t part, wave_id, chunk_no;
+    void *run;
+    bool (*finished)(void *run);
+    void (*done)(void *run);
+    _Alignas(8) char bytes[];
+};
+
+/* Rows of one flush, in the flush's arena; bounded by its items. */
+struct flush {
+    struct outcome_writer *w;
+    struct db *db;
+    struct diag *diag;
+    struct arena arena;
+    struct item **items;
+    int n;
+    int64_t now_ms;
+    uint64_t parts; /* bit mask of parts written to */
+    uint64_t facts; /* parts in which somebody was forbidden */
+    struct part_lock lock[STORE_PARTS];
+    struct seal seal[STORE_PARTS];
+    int64_t seal_no[STORE_PARTS];
+    struct submit_row *submits;
+    struct part_event *events;
+    struct stat_delta *stats;
+    struct doubt_row *doubts;
+    struct {
+        int32_t part, wave_id;
+        struct echo_row e;
+    } * echo_put;
+    struct {
+        int32_t part, wave_id;
+        int64_t seq;
+    } * echo_del;
+    struct {
+        int32_t part;
+        int64_t contact_id;
+    } * release, *doubt_del;
+    int64_t *early_del;
+    struct resolved *resolved;
+    int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
+        n_early_del, n_resolved;
+    int max; /* capacity of the lists */
+    bool wake;
+};
+
+/* A receipt whose message is known. */
+struct resolved {
+    struct ref_match m;
+    int16_t result;
+    uint32_t flags;
+    int32_t code;
+    int64_t arrived_ms;
+    const char *code_space, *raw;
+    bool settles; /* it settles one in doubt */
+};
+
+struct outcome_writer {
+    struct outcome_config cfg;
+    struct ring ring; /* struct item * */
+    pthread_t thread;
+    atomic_bool stop;
+    _Atomic uint32_t waiting; /* receipts and inbound in the ring: bounded by OUTCOME_RING */
+    struct db *db;
+    struct optout_sets words;
+    char owner[64];
+    struct item *chunks[1024]; /* sent chunks waiting for their last result */
+    int n_chunks;
+    int64_t early_known; /* rows in receipt_early, roughly: 0 = no need to look */
+    int64_t doubts_known;
+    int64_t swept_id, swept_mono_ms; /* receipt_early: where the sweep stands */
+};
+
+/* results.c: rows that follow from results; and, under the locks, what else follows when another
+ * holder flagged the contact meanwhile. */
+int flush_results(struct flush *f);
+int flush_overtaken(struct flush *f);
+/* receipts.c: find the messages (before the locks), then rows that follow. */
+int flush_resolve(struct flush *f);
+int flush_receipts(struct flush *f);
+/* inbound.c: who, and rows. */
+int flush_inbound_parts(struct flush *f);
+int flush_inbound(struct flush *f);
+/* lists */
+void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
+                 int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,
+                 const char *detail);
+void flush_stat(struct flush *f, int64_t contact_id, int16_t kind, int32_t code, int64_t n);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* receipts.c - receipts find their message and move it forward, only forward, once.
+ * A message is known by (instance, provider id); a receipt that comes before its accept is stored
+ * waits in receipt_early; one for a message in doubt settles it when exactly one candidate fits the
+ * person and the time. */
+#include "outcome/outcome_int.h"
+
+#include "address/address.h"
+#include "base/metrics.h"
+
+#include <string.h>
+
+#define SETTLE_AFTER_MS 3000
+
+static void count_receipt(const char *what)
+{
+    METRIC_INC("campgw_receipts_total", what);
+}
+
+static struct resolved *resolve(struct flush *f, const struct ref_match *m, const struct item *it)
+{
+    struct resolved *x = &f->resolved[f->n_resolved++];
+    *x = (struct resolved){.m = *m,
+                           .result = (int16_t)it->result,
+                           .flags = it->flags,
+                           .code = it->code,
+                           .arrived_ms = it->arrived_ms,
+                           .code_space = it->code_space,
+                           .raw = it->raw};
+    f->parts |= UINT64_C(1) << m->part;
+    if (it->early_id)
+        f->early_del[f->n_early_del++] = it->early_id;
+    return x;
+}
+
+static int by_refh(const void *a, const void *b)
+{
+    const struct ref_match *x = a, *y = b;
+    if (x->refh != y->refh)
+        return x->refh < y->refh ? -1 : 1;
+    return x->contact_id > y->contact_id
+               ? -1
+               : x->contact_id < y->contact_id; /* peers use ids again: the latest wave is meant */
+}
+
+static const struct ref_match *lookup(const struct ref_match *known, int n, int64_t refh,
+                                      const char *ref)
+{
+    int lo = 0, hi = n;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (known[mid].refh < refh)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < n && known[lo].refh == refh; lo++)
+        if (!strcmp(known[lo].ref, ref))
+            return &known[lo];
+    return NULL;
+}
+
+/* Accepts of this very flush count as known. */
+static int add_own(struct flush *f, struct ref_match *known, int n, int max)
+{
+    for (int i = 0; i < f->n_submits && n < max; i++) {
+        const struct submit_row *s = &f->submits[i];
+        if (!s->refh)
+            continue;
+        known[n] = (struct ref_match){.refh = s->refh,
+                                      .part = s->part,
+                                      .route_id = s->route_id,
+                                      .contact_id = s->contact_id,
+                                      .attempt = s->attempt,
+                                      .seg = s->seg,
+                                      .n_segs = s->n_segs};
+        (void)strncpy(known[n].ref, s->ref, sizeof known[n].ref - 1);
+        n++;
+    }
+    qsort(known, (size_t)n, sizeof *known, by_refh);
+    return n;
+}
+
+static int64_t person_key(const struct flush *f, const struct item *it)
+{
+    const char *person = it->person;
+    if (it->person_key)
+        return it->person_key;
+    struct address a;
+    char plus[260] = "+"; /* SMSCs often leave out the "+" of an international number */
+    if (!person[0])
+        return 0;
+    (void)strncat(plus, person + (person[0] == '+'), sizeof plus - 2);
+    if (address_normalise(strchr(person, '@') ? person : plus,
+                          strlen(strchr(person, '@') ? person : plus), 0, NULL, &a, NULL) < 0)
+        return 0;
+    return customer_key(f->w->cfg.identity_key, a.text, strlen(a.text));
+}
+
+/* In doubt over this very instance, and only one can be meant. */
+static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, bool *ret_found)
+{
+    struct doubt_row d[2];
+    int n = 0;
+    *ret_found = false;
+    /* First it waits a moment: the accept that it belongs to may be on its way, and the person in
+     * doubt with another message. */
+    if (!it->early_id || f->now_ms - it->arrived_ms < SETTLE_AFTER_MS)
+        return 0;
+    int64_t key = f->w->doubts_known ? person_key(f, it) : 0;
+    if (!key)
+        return 0;
+    int rc = store_doubt_find(f->db, key, it->instance, it->arrived_ms, d, &n, f->diag);
+    if (rc < 0 || n != 1)
+        return rc;
+    for (int i = 0; i < f->n_resolved;
+         i++) /* two receipts of one flush must not settle the same contact twice */
+        if (f->resolved[i].settles && f->resolved[i].m.contact_id == d[0].contact_id)
+            return 0;
+    struct ref_match m = {.refh = refh,
+                          .part = d[0].part,
+                          .route_id = d[0].route_id,
+                          .contact_id = d[0].contact_id,
+                          .attempt = d[0].attempt,
+                          .seg = 0,
+                          .n_segs = 1};
+    (void)strncpy(m.ref, it->ref, sizeof m.ref - 1);
+    resolve(f, &m, it)->settles = true;
+    *ret_found = true;
+    return 0;
+}
+
+static int keep_early(struct flush *f, const struct item *it, int64_t refh)
+{
+    if (it->early_id) /* it waits already */
+        return 0;
+    struct early_receipt e = {.refh = refh,
+                              .person_key = person_key(f, it),
+                              .arrived_ms = it->arrived_ms,
+                              .result = (int16_t)it->result,
+                              .flags = (int32_t)it->flags,
+                              .code = it->code};
+    (void)strncpy(e.ref, it->ref, sizeof e.ref - 1);
+    (void)strncpy(e.code_space, it->code_space, sizeof e.code_space - 1);
+    (void)strncpy(e.raw, it->raw, sizeof e.raw - 1);
+    f->w->early_known++;
+    count_receipt("early");
+    return store_early_put(f->db, it->instance, &e, f->diag);
+}
+
+/* Receipts that waited for accepts which this flush stores. */
+static int wake_early(struct flush *f, const struct ref_match *known, int n_known)
+{
+    if (!f->w->early_known || !f->n_submits)
+        return 0;
+    int64_t *refh = arena_alloc(&f->arena, (size_t)f->n_submits * sizeof *refh);
+    struct early_receipt *early = arena_alloc(&f->arena, (size_t)f->max * sizeof *early);
+    int n = 0, found = 0;
+    if (!refh || !early)
+        return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
+    for (int i = 0; i < f->n_submits; i++)
+        if (f->submits[i].refh)
+            refh[n++] = f->submits[i].refh;
+    int rc = n ? store_early_find(f->db, refh, n, early, f->max, &found, f->diag) : 0;
+    for (int i = 0; rc == 0 && i < found; i++) {
+        const struct ref_match *m = lookup(known, n_known, early[i].refh, early[i].ref);
+        if (!m || f->n_resolved == f->max || f->n_early_del == f->max)
+            continue;
+        struct item it = {.early_id = early[i].id,
+                          .result = (uint32_t)early[i].result,
+                          .flags = (uint32_t)early[i].flags,
+                          .code = early[i].code,
+                          .arrived_ms = early[i].arrived_ms,
+                          .code_space = early[i].code_space,
+                          .raw = early[i].raw};
+        bool looked_at = false; /* the sweep may have brought the same row as an item */
+        for (int k = 0; k < f->n_early_del; k++)
+            looked_at = looked_at || f->early_del[k] == early[i].id;
+        if (!looked_at)
+            (void)resolve(f, m, &it);
+    }
+    return rc;
+}
+
+/* Before the locks: which contacts do they speak of? Unknown ones are kept. Runs inside the
+ * transaction. */
+int flush_resolve(struct flush *f)
+{
+    int64_t *refh = arena_alloc(&f->arena, (size_t)f->max * sizeof *refh);
+    struct ref_match *known = arena_alloc(&f->arena, (size_t)f->max * 2 * sizeof *known);
+    int n = 0, n_known = 0, rc = 0;
+    if (!refh || !known)
+        return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
+    for (int i = 0; i < f->n; i++)
+        if (f->items[i]->kind == ITEM_RECEIPT)
+            refh[n++] = store_ref_hash(f->items[i]->instance, f->items[i]->ref);
+    if (n)
+        rc = store_refs_find(f->db, refh, n, known, f->max, &n_known, f->diag);
+    if (rc == 0)
+        n_known = add_own(f, known, n_known, f->max * 2);
+    n = 0;
+    for (int i = 0; rc == 0 && i < f->n; i++) {
+        const struct item *it = f->items[i];
+        if (it->kind != ITEM_RECEIPT)
+            continue;
+        int64_t h = refh[n++];
+        const struct ref_match *m = it->ref[0] ? lookup(known, n_known, h, it->ref) : NULL;
+        bool settled = false;
+        if (m)
+            (void)resolve(f, m, it);
+        else if ((rc = settle_doubt(f, it, h, &settled)) == 0 && !settled)
+            rc = keep_early(f, it, h);
+    }
+    return rc < 0 ? rc : wake_early(f, known, n_known);
+}
+
+/* ---- forward only
+ * ---------------------------------------------------------------------------------------------------------
+ */
+static const struct {
+    int16_t kind, stat;
+} finals[] = {[CGW_RES_REFUSED] = {EVENT_FAILED, STAT_FAILED},
+              [CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED},
+              [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED},
+              [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED}};
+
+static bool is_final(int16_t kind)
+{
+    return kind == EVENT_DELIVERED || kind == EVENT_FAILED || kind == EVENT_EXPIRED ||
+           kind == EVENT_REFUSED || kind == EVENT_CANCELLED;
+}
+
+struct so_far {
+    int delivered; /* segments */
+    bool ended, seg_final, enroute, unknown;
+};
+
+static void learn(struct so_far *s, const struct resolved *x, int16_t seg, int16_t kind)
+{
+    bool mine = seg == x->m.seg || seg == -1;
+    s->delivered += kind == EVENT_DELIVERED && seg >= 0;
+    s->ended = s->ended || (is_final(kind) && (kind != EVENT_DELIVERED || seg == -1));
+    s->seg_final = s->seg_final || (mine && is_final(kind));
+    s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
+    s->unknown = s->unknown || kind == EVENT_UNKNOWN;
+}
+
+/* Events in the database and those this flush has made so far. */
+static struct so_far history(const struct flush *f, const struct resolved *x,
+                             const struct event_key *ev, int n_ev)
+{
+    struct so_far s = {0};
+    for (int i = 0; i < n_ev; i++)
+        if (ev[i].contact_id == x->m.contact_id && ev[i].attempt == x->m.attempt)
+            learn(&s, x, ev[i].seg, ev[i].kind);
+    for (int i = 0; i < f->n_events; i++)
+        if (f->events[i].part == x->m.part && f->events[i].e.contact_id == x->m.contact_id &&
+            f->events[i].e.attempt == x->m.attempt)
+            learn(&s, x, f->events[i].e.seg, f->events[i].e.kind);
+    s.ended = s.ended || s.delivered >= x->m.n_segs;
+    return s;
+}
+
+static void put_event(struct flush *f, const struct resolved *x, int16_t seg, int16_t kind)
+{
+    flush_event(f, x->m.part, x->m.contact_id, x->m.attempt, seg, kind, x->arrived_ms,
+                x->m.route_id, x->code, x->code_space, x->raw);
+}
+
+static void settle(struct flush *f, const struct resolved *x)
+{
+    f->submits[f->n_submits++] =
+        (struct submit_row){.part = x->m.part,
+                            .contact_id = x->m.contact_id,
+                            .attempt = x->m.attempt,
+                            .seg = 0,
+                            .n_segs = 1,
+                            .ts_ms = f->now_ms,
+                            .route_id = x->m.route_id,
+                            .refh = x->m.refh,
+                            .ref = arena_dup(&f->arena, x->m.ref, strlen(x->m.ref))};
+    put_event(f, x, -1, EVENT_SETTLED);
+    flush_stat(f, x->m.contact_id, STAT_SETTLED, 0, 1);
+    f->doubt_del[f->n_doubt_del].part = x->m.part;
+    f->doubt_del[f->n_doubt_del++].contact_id = x->m.contact_id;
+    count_receipt("settled");
+}
+
+static void apply(struct flush *f, const struct resolved *x, const struct event_key *ev, int n_ev)
+{
+    struct so_far s = history(f, x, ev, n_ev);
+    if (x->settles)
+        settle(f, x);
+    int16_t seg = (x->flags & CGW_RESF_WHOLE) || x->m.n_segs == 1
+                      ? (int16_t)((x->flags & CGW_RESF_WHOLE) ? -1 : x->m.seg)
+                      : x->m.seg;
+    if (x->result == CGW_RES_ENROUTE || (size_t)x->result >= ARRAY_LEN(finals) ||
+        !finals[x->result].kind) {
+        if (!s.enroute && !s.seg_final && !s.ended)
+            put_event(f, x, seg, EVENT_ENROUTE);
+        return;
+    }
+    if (s.seg_final || s.ended) { /* repeated, or a second opinion: the first final word stands */
+        count_receipt("repeated");
+        return;
+    }
+    int16_t kind = finals[x->result].kind;
+    put_event(f, x, seg, kind);
+    count_receipt("stored");
+    bool ends = kind != EVENT_DELIVERED || seg == -1 || s.delivered + 1 >= x->m.n_segs;
+    if (!ends)
+        return;
+    flush_stat(f, x->m.contact_id, finals[x->result].stat, 0, 1);
+    if (s.unknown) /* we had given up on it: knowledge moves forward */
+        flush_stat(f, x->m.contact_id, STAT_UNKNOWN, 0, -1);
+}
+
+static int by_part_contact(const void *a, const void *b)
+{
+    const struct resolved *x = a, *y = b;
+    if (x->m.part != y->m.part)
+        return x->m.part < y->m.part ? -1 : 1;
+    if (x->m.contact_id != y->m.contact_id)
+        return x->m.contact_id < y->m.contact_id ? -1 : 1;
+    return x->arrived_ms < y->arrived_ms ? -1 : x->arrived_ms > y->arrived_ms;
+}
+
+/* Under the locks: what is known already, then the new rows. */
+int flush_receipts(struct flush *f)
+{
+    int rc = 0;
+    qsort(f->resolved, (size_t)f->n_resolved, sizeof *f->resolved, by_part_contact);
+    int64_t *ids = arena_alloc(&f->arena, (size_t)(f->n_resolved + 1) * sizeof *ids);
+    int max = f->n_resolved * 64 + 16;
+    struct event_key *ev = arena_alloc(&f->arena, (size_t)max * sizeof *ev);
+    if (!ids || !ev)
+        return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
+    for (int i = 0; rc == 0 && i < f->n_resolved;) {
+        int m = 0, n_ev = 0;
+        for (; i + m < f->n_resolved && f->resolved[i + m].m.part == f->resolved[i].m.part; m++)
+            ids[m] = f->resolved[i + m].m.contact_id;
+        rc = store_events_find(f->db, f->resolved[i].m.part, ids, m, ev, max, &n_ev, f->diag);
+        for (int k = 0; rc == 0 && k < m; k++)
+            apply(f, &f->resolved[i + k], ev, n_ev);
+        i += m;
+    }
+    return rc;
+}

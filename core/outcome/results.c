@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* results.c - what the peer said at once: accepted, refused, try again, nobody knows. One table of
+ * result classes; retries and waiting are the core's, so the schedule is here. Reservations go back
+ * only when it is certain that nothing was sent. */
+#include "outcome/outcome_int.h"
+
+#include <string.h>
+
+#define NOT_SENT_AGAIN_MS                                                                          \
+    1000 /* doubles with every attempt, up to 64 times: a channel that cannot send must not fill   \
+            the log */
+#define THROTTLED_AGAIN_MS 1000
+#define ATTEMPTS_MAX 30000 /* attempt is an int2; long before that something is broken */
+
+/* Waiting before try n + 1 when the peer named no time. */
+static int64_t retry_delay_ms(int16_t tries)
+{
+    static const int64_t table[] = {30000, 120000, 600000, 1800000, 3600000};
+    size_t i = tries < 0 ? 0 : (size_t)tries;
+    return table[i < ARRAY_LEN(table) ? i : ARRAY_LEN(table) - 1];
+}
+
+static int64_t seq_of(const struct item *it)
+{
+    return it->contact.contact_id & INT64_C(0xffffffff);
+}
+
+static void echo_gone(struct flush *f, const struct item *it)
+{
+    if (!it->contact.from_echo)
+        return;
+    f->echo_del[f->n_echo_del].part = it->contact.part;
+    f->echo_del[f->n_echo_del].wave_id = it->contact.wave_id;
+    f->echo_del[f->n_echo_del++].seq = seq_of(it);
+}
+
+static void event(struct flush *f, const struct item *it, int16_t kind)
+{
+    flush_event(f, it->contact.part, it->contact.contact_id, it->contact.attempt, -1, kind,
+                f->now_ms, it->contact.route_id, it->code, it->code_space, it->raw);
+}
+
+/* One row per segment that the peer named; one without reference when it named none. */
+static void submitted(struct flush *f, const struct item *it)
+{
+    uint32_t n = it->n_ids ? it->n_ids : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *ref = it->n_ids ? it->ids[i] : "";
+        f->submits[f->n_submits++] =
+            (struct submit_row){.part = it->contact.part,
+                                .contact_id = it->contact.contact_id,
+                                .attempt = it->contact.attempt,
+                                .seg = (int16_t)i,
+                                .n_segs = (int16_t)n,
+                                .ts_ms = f->now_ms,
+                                .route_id = it->contact.route_id,
+                                .refh = ref[0] ? store_ref_hash(it->instance, ref) : 0,
+                                .ref = ref};
+    }
+    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+    flush_stat(f, it->contact.contact_id, STAT_SEGMENTS, 0, it->segments ? it->segments : n);
+}
+
+static void on_accepted(struct flush *f, struct item *it)
+{
+    submitted(f, it);
+    echo_gone(f, it);
+}
+
+static void on_final(struct flush *f, struct item *it)
+{
+    static const struct {
+        int16_t kind, stat;
+    } map[] = {[CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED},
+               [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED},
+               [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED}};
+    submitted(f, it);
+    event(f, it, map[it->result].kind);
+    flush_stat(f, it->contact.contact_id, map[it->result].stat, 0, 1);
+    echo_gone(f, it);
+}
+
+static void on_refused(struct flush *f, struct item *it)
+{
+    event(f, it, EVENT_REFUSED);
+    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+    flush_stat(f, it->contact.contact_id, STAT_FAILED, 0, 1);
+    f->release[f->n_release].part = it->contact.part;
+    f->release[f->n_release++].contact_id = it->contact.contact_id;
+    echo_gone(f, it);
+}
+
+static void again(struct flush *f, const struct item *it, int64_t delay_ms, int16_t tries,
+                  int16_t reason)
+{
+    f->echo_put[f->n_echo_put].part = it->contact.part;
+    f->echo_put[f->n_echo_put].wave_id = it->contact.wave_id;
+    f->echo_put[f->n_echo_put++].e =
+        (struct echo_row){.seq = seq_of(it),
+                          .attempt = (int16_t)(it->contact.attempt + 1),
+                          .tries = tries,
+                          .not_before_ms = f->now_ms + delay_ms,
+                          .reason = reason,
+                          .keeps = true};
+    flush_stat(f, it->contact.contact_id, STAT_RETRIES, reason, 1);
+    f->wake = true;
+}
+
+static void on_retry(struct flush *f, struct item *it)
+{
+    bool throttled = it->flags & CGW_RESF_THROTTLED;
+    int16_t tries = (int16_t)(it->contact.tries + !throttled); /* back-pressure is not an attempt */
+    if ((!throttled && tries >= it->contact.max_tries) || it->contact.attempt >= ATTEMPTS_MAX) {
+        on_refused(f, it);
+        return;
+    }
+    event(f, it, EVENT_RETRY);
+    int64_t delay = it->retry_after_ms > 0 ? it->retry_after_ms
+                    : throttled            ? THROTTLED_AGAIN_MS
+                                           : retry_delay_ms(it->contact.tries);
+    again(f, it, delay, tries, throttled ? REASON_RETRY_THROTTLED : REASON_RETRY_REFUSED);
+}
+
+static void on_not_sent(struct flush *f, struct item *it)
+{
+    if (it->contact.attempt >= ATTEMPTS_MAX) {
+        on_refused(f, it);
+        return;
+    }
+    event(f, it, EVENT_NOT_SENT);
+    int64_t delay = NOT_SENT_AGAIN_MS << (it->contact.attempt < 7 ? it->contact.attempt - 1 : 6);
+    again(f, it, it->retry_after_ms > 0 ? it->retry_after_ms : delay, it->contact.tries,
+          REASON_RETRY_NOT_SENT);
+}
+
+static void on_unknown(struct flush *f, struct item *it)
+{
+    event(f, it, EVENT_IN_DOUBT);
+    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+    flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, 1);
+    f->doubts[f->n_doubts++] =
+        (struct doubt_row){.part = it->contact.part,
+                           .route_id = it->contact.route_id,
+                           .contact_id = it->contact.contact_id,
+                           .address_key = it->contact.address_key,
+                           .since_ms = it->contact.intended_utc_ms,
+                           .until_ms = it->contact.not_after_utc_ms + f->w->cfg.receipt_grace_ms,
+                           .attempt = it->contact.attempt};
+    echo_gone(f, it);
+}
+
+int flush_results(struct flush *f)
+{
+    static void (*const handle[])(struct flush *, struct item *) = {
+        [CGW_RES_ACCEPTED] = on_accepted,   [CGW_RES_NOT_SENT] = on_not_sent,
+        [CGW_RES_REFUSED_RETRY] = on_retry, [CGW_RES_REFUSED] = on_refused,
+        [CGW_RES_DELIVERED] = on_final,     [CGW_RES_FAILED] = on_final,
+        [CGW_RES_EXPIRED] = on_final,       [CGW_RES_UNKNOWN] = on_unknown};
+    for (int i = 0; i < f->n; i++) {
+        struct item *it = f->items[i];
+        if (it->kind != ITEM_RESULT)
+            continue;
+        bool known = it->result < ARRAY_LEN(handle) && handle[it->result];
+        (known ? handle[it->result] : on_unknown)(f,
+                                                  it); /* a word we do not know: assume the worst */
+    }
+    return 0;
+}
+
+/* ---- overtaken
+ * -----------------------------------------------------------------------------------------------------------
+ */
+static void drop_event(struct flush *f, const struct item *it, int16_t kind)
+{
+    for (int i = 0; i < f->n_events; i++)
+        if (f->events[i].part == it->contact.part &&
+            f->events[i].e.contact_id == it->contact.contact_id &&
+            f->events[i].e.attempt == it->contact.attempt && f->events[i].e.kind == kind) {
+            f->events[i] = f->events[--f->n_events];
+            return;
+        }
+}
+
+/* The contact was called in doubt, and counted as submitted, by a node that took the part over.
+ * What we know settles it. */
+static void overtaken(struct flush *f, struct item *it, bool given_up)
+{
+    bool nothing_new = it->result == CGW_RES_UNKNOWN,
+         went_out = it->result == CGW_RES_ACCEPTED || it->result == CGW_RES_DELIVERED ||
+                    it->result == CGW_RES_FAILED || it->result == CGW_RES_EXPIRED;
+    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, -1);
+    if (nothing_new) {
+        drop_event(f, it, EVENT_IN_DOUBT);
+        flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, -1);
+        return;
+    }
+    if (went_out) {
+        event(f, it, EVENT_SETTLED);
+        flush_stat(f, it->contact.contact_id, STAT_SETTLED, 0, 1);
+    }
+    if (given_up && it->result != CGW_RES_ACCEPTED)
+        flush_stat(f, it->contact.contact_id, STAT_UNKNOWN, 0, -1);
+    f->doubt_del[f->n_doubt_del].part = it->contact.part;
+    f->doubt_del[f->n_doubt_del++].contact_id = it->contact.contact_id;
+}
+
+/* Results of messages that were intended under an earlier epoch of their part: rare, so one look
+ * each. */
+int flush_overtaken(struct flush *f)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < f->n; i++) {
+        struct item *it = f->items[i];
+        struct event_key ev[32];
+        int n = 0;
+        if (it->kind != ITEM_RESULT || it->contact.epoch == f->lock[it->contact.part].epoch)
+            continue;
+        rc = store_events_find(f->db, it->contact.part, &it->contact.contact_id, 1, ev,
+                               ARRAY_LEN(ev), &n, f->diag);
+        bool flagged = false, given_up = false;
+        for (int k = 0; rc == 0 && k < n; k++) {
+            flagged =
+                flagged || (ev[k].attempt == it->contact.attempt && ev[k].kind == EVENT_IN_DOUBT);
+            given_up =
+                given_up || (ev[k].attempt == it->contact.attempt && ev[k].kind == EVENT_UNKNOWN);
+        }
+        if (rc == 0 && flagged)
+            overtaken(f, it, given_up);
+    }
+    return rc;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writer.c - the one writer thread: collects items, flushes them, then tells channels (stored) and
+ * dispatch (settled). What cannot be flushed stays in hand and is tried again for as long as it
+ * takes: results are never dropped because the database is away. */
+#include "outcome/flush.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "content/utf8.h"
+#include "outcome/optout_conf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RING_SLOTS (OUTCOME_RING * 3u) /* in-flight slots + receipts and inbound + sent chunks */
+#define STOP_TRIES 20                  /* of a stopping writer whose database is up and refuses */
+#define SWEEP_MS 2000
+#define QUIET_MS 3 /* without a new item for so long, flush what is there */
+#define SWEEP_ROWS 200
+
+/* ---- items
+ * ----------------------------------------------------------------------------------------------------------
+ */
+struct packer {
+    char *at;
+};
+
+static const char *pack(struct packer *p, const char *s, size_t len)
+{
+    char *out = p->at;
+    if (len)
+        memcpy(out, s, len);
+    out[len] = 0;
+    p->at += len + 1;
+    /* peers' texts are what they are; a byte that PostgreSQL refuses must not cost us the row. Ids
+     * are treated alike on both ways. */
+    for (size_t i = 0; i < len;) {
+        uint32_t c;
+        size_t n = utf8_next(out + i, len - i, &c);
+        if (n == 0 || c == 0)
+            out[i] = '?';
+        i += n ? n : 1;
+    }
+    return out;
+}
+
+static size_t text_len(const char *s, size_t max)
+{
+    return s ? strnlen(s, max) : 0;
+}
+
+static void put(struct outcome_writer *w, struct item *it)
+{
+    while (ring_put(&w->ring, &it, 1) ==
+           0) /* cannot be: there are more places than in-flight slots; rather wait than lose */
+        (void)usleep(1000);
+}
+
+void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, const char *instance,
+                    const struct cgw_result *r)
+{
+    uint32_t n_ids = r->n_ids < SEGS_MAX ? r->n_ids : SEGS_MAX;
+    size_t space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1),
+           bytes = space + raw + 2 + n_ids * sizeof(char *);
+    for (uint32_t i = 0; i < n_ids; i++)
+        bytes += text_len(r->provider_ids[i], CGW_PROVIDER_ID_MAX - 1) + 1;
+    struct item *it = calloc(1, sizeof *it + bytes);
+    if (!it)
+        abort(); /* a result that cannot be kept would be a contact lost: let the supervisor restart
+                    us, the takeover flags it in doubt */
+    it->kind = ITEM_RESULT;
+    (void)snprintf(it->instance, sizeof it->instance, "%s", instance);
+    it->contact = *c;
+    it->result = r->result;
+    it->flags = r->flags;
+    it->sub = r->sub;
+    it->retry_after_ms = r->retry_after_ms;
+    it->code = r->code;
+    it->segments = r->segments;
+    it->n_ids = n_ids;
+    it->ids = (const char **)(void *)it->bytes;
+    struct packer p = {it->bytes + n_ids * sizeof(char *)};
+    it->code_space = pack(&p, r->code_space, space);
+    it->raw = pack(&p, r->raw, raw);
+    for (uint32_t i = 0; i < n_ids; i++)
+        it->ids[i] =
+            pack(&p, r->provider_ids[i], text_len(r->provider_ids[i], CGW_PROVIDER_ID_MAX - 1));
+    put(w, it);
+}
+
+static bool room(struct outcome_writer *w)
+{
+    if (atomic_load(&w->stop) || atomic_fetch_add(&w->waiting, 1) >= OUTCOME_RING) {
+        if (!atomic_load(&w->stop))
+            atomic_fetch_sub(&w->waiting, 1);
+        return false;
+    }
+    return true;
+}
+
+static struct item *receipt_item(const char *instance, const struct cgw_receipt *r)
+{
+    size_t ref = text_len(r->provider_id, CGW_PROVIDER_ID_MAX - 1),
+           space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1);
+    size_t person = r->person.kind && r->person.len < 256 ? r->person.len : 0;
+    struct item *it = calloc(1, sizeof *it + ref + space + raw + person + 5);
+    if (!it)
+        return NULL;
+    struct packer p = {it->bytes};
+    it->kind = ITEM_RECEIPT;
+    (void)snprintf(it->instance, sizeof it->instance, "%s", instance);
+    it->result = r->result;
+    it->flags = r->flags;
+    it->sub = r->sub;
+    it->code = r->code;
+    it->ack = r->ack;
+    it->arrived_ms = r->arrived_utc_ms ? r->arrived_utc_ms : clock_utc_ms();
+    it->ref = pack(&p, r->provider_id, ref);
+    it->code_space = pack(&p, r->code_space, space);
+    it->raw = pack(&p, r->raw, raw);
+    it->person = pack(&p, r->person.text, person);
+    return it;
+}
+
+uint32_t outcome_receipts(struct outcome_writer *w, const char *instance,
+                          const struct cgw_receipt *items, uint32_t n)
+{
+    uint32_t taken = 0;
+    for (; taken < n && room(w); taken++) {
+        struct item *it = receipt_item(instance, &items[taken]);
+        if (!it) {
+            atomic_fetch_sub(&w->waiting, 1);
+            break; /* the peer repeats it */
+        }
+        put(w, it);
+    }
+    return taken;
+}
+
+static const struct cgw_part *text_part(const struct cgw_inbound *in)
+{
+    for (uint32_t i = 0; i < in->n_parts; i++)
+        if (in->parts[i].role == CGW_ROLE_TEXT && in->parts[i].body)
+            return &in->parts[i];
+    return NULL;
+}
+
+static struct item *inbound_item(const char *instance, uint32_t channel,
+                                 const struct cgw_inbound *in)
+{
+    const struct cgw_part *part = text_part(in);
+    size_t body = part ? part->len : 0, from = in->from.len < 256 ? in->from.len : 0,
+           to = in->to.len < 256 ? in->to.len : 0,
+           peer = text_len(in->peer_id, CGW_PROVIDER_ID_MAX - 1);
+    body = body < CGW_BODY_MAX ? body : CGW_BODY_MAX;
+    struct item *it = calloc(1, sizeof *it + body + from + to + peer + 5);
+    if (!it)
+        return NULL;
+    struct packer p = {it->bytes};
+    it->kind = ITEM_INBOUND;
+    (void)snprintf(it->instance, sizeof it->instance, "%s", instance);
+    it->channel = channel;
+    it->in_kind = in->kind;
+    it->sub = in->sub;
+    it->ack = in->ack;
+    it->arrived_ms = in->arrived_utc_ms ? in->arrived_utc_ms : clock_utc_ms();
+    it->person = pack(&p, in->from.text, from);
+    it->own = pack(&p, in->to.text, to);
+    it->peer_id = pack(&p, in->peer_id, peer);
+    it->body = pack(&p, part ? part->body : NULL, body);
+    it->body_len = (uint32_t)body;
+    return it;
+}
+
+uint32_t outcome_inbound(struct outcome_writer *w, const char *instance, uint32_t channel,
+                         const struct cgw_inbound *items, uint32_t n)
+{
+    uint32_t taken = 0;
+    for (; taken < n && room(w); taken++) {
+        struct item *it = inbound_item(instance, channel, &items[taken]);
+        if (!it) {
+            atomic_fetch_sub(&w->waiting, 1);
+            break;
+        }
+        put(w, it);
+    }
+    return taken;
+}
+
+void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id, int32_t chunk_no,
+                        void *run, bool (*finished)(void *run), void (*done)(void *run))
+{
+    struct item *it = calloc(1, sizeof *it);
+    if (!it)
+        abort();
+    it->kind = ITEM_CHUNK;
+    it->part = part;
+    it->wave_id = wave_id;
+    it->chunk_no = chunk_no;
+    it->run = run;
+    it->finished = finished;
+    it->done = done;
+    put(w, it);
+}
+
+/* ---- flushing
+ * -------------------------------------------------------------------------------------------------------------
+ */
+static int connected(struct outcome_writer *w, struct diag *diag)
+{
+    if (!w->db)
+        return db_open(w->cfg.conninfo, "campgwd-outcome", &w->db, diag);
+    return db_is_up(w->db) ? 0 : db_reopen(w->db, diag);
+}
+
+/* 0 durable; else why not. A lost answer to COMMIT is looked up, never guessed. */
+static int try_flush(struct outcome_writer *w, struct item **items, int n, bool *ret_wake,
+                     struct diag *diag)
+{
+    struct flush_proof proof = {0};
+    int rc = connected(w, diag);
+    if (rc == 0)
+        rc = flush_run(w, w->db, items, n, &proof, ret_wake, diag);
+    while (rc == -ENOTCONN && proof.xid) {
+        bool committed = false;
+        /* a FATAL answer came over a connection that libpq may still call good: take a new one */
+        if (db_reopen(w->db, diag) == 0 && store_xact_over(w->db, proof.xid, diag) == 0 &&
+            (!proof.sealed || store_seal_stands(w->db, proof.part, proof.seal_no, proof.digest,
+                                                &committed, diag) == 0)) {
+            rc = committed ? 0 : CGW_EBUSY;
+            break;
+        }
+        (void)usleep(200000);
+        if (atomic_load(&w->stop)) /* halting without a database: what is not stored is in doubt at
+                                      the next start */
+            return rc;
+    }
+    return rc;
+}
+
+/* durable: false when the writer stops without the database; then no peer is told that its words
+ * are kept. */
+static void tell(struct outcome_writer *w, struct item **items, int n, bool wake, bool durable)
+{
+    struct outcome_contact *settled = malloc((size_t)n * sizeof *settled);
+    uint32_t m = 0;
+    for (int i = 0; i < n; i++) {
+        struct item *it = items[i];
+        if ((it->kind == ITEM_RECEIPT || it->kind == ITEM_INBOUND) && !it->early_id) {
+            atomic_fetch_sub(&w->waiting, 1);
+            if (durable && it->ack && w->cfg.stored)
+                w->cfg.stored(w->cfg.ctx, it->instance, &it->ack, 1);
+        } else if (it->kind == ITEM_CHUNK) {
+            it->done(it->run);
+            wake = true;
+        } else if (it->kind == ITEM_RESULT && settled) {
+            settled[m++] = it->contact;
+        } else if (it->kind == ITEM_RESULT) {
+            w->cfg.settled(w->cfg.ctx, &it->contact, 1);
+        }
+        free(it);
+    }
+    if (m)
+        w->cfg.settled(w->cfg.ctx, settled, m);
+    free(settled);
+    if (wake && w->cfg.wake)
+        w->cfg.wake(w->cfg.ctx);
+}
+
+/* Would this batch be refused for ever? Only what PostgreSQL says of the data (SQLSTATE classes 22
+ * and 23), or what we cannot hold. All else - a full disk, a standby, missing rights - ends some
+ * day, and until then nothing may be called stored. */
+static bool poison(const struct outcome_writer *w, int rc)
+{
+    const char *state = rc == CGW_EDB ? db_sqlstate(w->db) : "";
+    return rc == CGW_ELIMIT || rc == CGW_EINVAL || !strncmp(state, "22", 2) ||
+           !strncmp(state, "23", 2);
+}
+
+/* Flush for as long as it takes. A batch that the database refuses is halved until the one bad item
+ * stands alone; that one is logged and let go: its contact stays in doubt, all others are stored.
+ */
+static void flush_all(struct outcome_writer *w, struct item **items, int n)
+{
+    static _Thread_local unsigned complaints;
+    for (int tries_at_stop = 0;;) {
+        struct diag d = {0};
+        bool wake = false;
+        int rc = try_flush(w, items, n, &wake, &d);
+        if (rc == 0) {
+            complaints = 0;
+            METRIC_ADD("campgw_outcome_flushed_total", n, "ok");
+            tell(w, items, n, wake, true);
+            return;
+        }
+        char text[CGW_DIAG_MAX];
+        if (complaints++ % 50 == 0)
+            log_warning("outcome.flush.failed", "items=%d code=%s where=%s msg=\"%s\"", n,
+                        diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
+        if (poison(w, rc) && n > 1) {
+            flush_all(w, items, n / 2); /* depth is log2 of OUTCOME_FLUSH_ROWS */
+            flush_all(w, items + n / 2, n - n / 2);
+            return;
+        }
+        if (poison(w, rc) && n == 1) {
+            log_error("outcome.item.refused", "kind=%d instance=%s contact=%lld code=%s msg=\"%s\"",
+                      (int)items[0]->kind, items[0]->instance,
+                      (long long)items[0]->contact.contact_id, diag_code_name(rc), d.text);
+            METRIC_ADD("campgw_outcome_flushed_total", 1, "refused");
+            tell(w, items, 1, false, true);
+            return;
+        }
+        if (atomic_load(&w->stop) && (rc == -ENOTCONN || ++tries_at_stop > STOP_TRIES)) {
+            log_error("outcome.stop.unflushed",
+                      "items=%d msg=\"database away; these contacts will be in doubt\"", n);
+            tell(w, items, n, false, false);
+            return;
+        }
+        (void)usleep(rc == CGW_EBUSY ? 1000 : 250000);
+    }
+}
+
+/* Sent chunks whose last result is stored go into the next flush. */
+static int ready_chunks(struct outcome_writer *w, struct item **batch, int n, int max)
+{
+    for (int i = 0; i < w->n_chunks && n < max;) {
+        if (w->chunks[i]->finished(w->chunks[i]->run)) {
+            batch[n++] = w->chunks[i];
+            w->chunks[i] = w->chunks[--w->n_chunks];
+        } else {
+            i++;
+        }
+    }
+    return n;
+}
+
+/* Receipts that wait for their accept: look again now and then, because another node, or a
+ * takeover, may have made them known. */
+static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int max)
+{
+    static struct early_receipt early[SWEEP_ROWS]; /* writer thread only */
+    static char instances[SWEEP_ROWS][48];
+    struct diag d = {0};
+    int found = 0;
+    if (!w->early_known || clock_mono_ms() - w->swept_mono_ms < SWEEP_MS || connected(w, &d) < 0)
+        return n;
+    w->swept_mono_ms = clock_mono_ms();
+    if (store_early_count(w->db, &w->early_known, &d) < 0 ||
+        store_doubt_count(w->db, &w->doubts_known, &d) < 0 ||
+        store_early_after(w->db, w->swept_id, early, instances, SWEEP_ROWS, &found, &d) < 0)
+        return n;
+    w->swept_id = found == SWEEP_ROWS ? early[found - 1].id : 0;
+    for (int i = 0; i < found && n < max; i++) {
+        struct cgw_receipt r = {.size = sizeof r,
+                                .result = (uint32_t)early[i].result,
+                                .flags = (uint32_t)early[i].flags,
+                                .provider_id = early[i].ref,
+                                .code = early[i].code,
+                                .code_space = early[i].code_space,
+                                .raw = early[i].raw,
+                                .arrived_utc_ms = early[i].arrived_ms};
+        struct item *it = receipt_item(instances[i], &r);
+        if (!it)
+            break;
+        it->early_id = early[i].id;
+        it->person_key = early[i].person_key;
+        batch[n++] = it;
+    }
+    return n;
+}
+
+static int collect(struct outcome_writer *w, struct item **batch, int max)
+{
+    int n = (int)ring_take(&w->ring, batch, (size_t)max, 20);
+    int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
+    while (n && n < max) {
+        int64_t left = until - clock_mono_ms();
+        if (left <= 0 || atomic_load(&w->stop))
+            break;
+        size_t more = ring_take(&w->ring, batch + n, (size_t)(max - n),
+                                left < QUIET_MS ? (int)left : QUIET_MS);
+        if (more == 0)
+            break; /* nobody else is coming: peers wait for these rows before they send more */
+        n += (int)more;
+    }
+    int keep = 0;
+    for (int i = 0; i < n; i++) { /* chunks wait aside until their results are in */
+        if (batch[i]->kind == ITEM_CHUNK && w->n_chunks < (int)ARRAY_LEN(w->chunks))
+            w->chunks[w->n_chunks++] = batch[i];
+        else
+            batch[keep++] = batch[i];
+    }
+    return keep;
+}
+
+static void *writer_main(void *arg)
+{
+    struct outcome_writer *w = arg;
+    static struct item *batch[OUTCOME_FLUSH_ROWS];
+    for (;;) {
+        bool stopping = atomic_load(&w->stop);
+        int n = collect(w, batch, (int)ARRAY_LEN(batch) - 256);
+        n = ready_chunks(w, batch, n, (int)ARRAY_LEN(batch));
+        if (n < (int)ARRAY_LEN(batch) - SWEEP_ROWS)
+            n = sweep_early(w, batch, n, (int)ARRAY_LEN(batch));
+        if (n)
+            flush_all(w, batch, n);
+        else if (stopping && ring_len(&w->ring) == 0)
+            break;
+    }
+    for (int i = 0; i < w->n_chunks; i++) { /* not finished: resumed at the next start */
+        w->chunks[i]->done(w->chunks[i]->run);
+        free(w->chunks[i]);
+    }
+    db_close(w->db);
+    return NULL;
+}
+
+int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret, struct diag *diag)
+{
+    static const struct metric_family families[] = {
+        {"campgw_receipts_total", METRIC_COUNTER, "Receipts by what became of them.", "result"},
+        {"campgw_responses_total", METRIC_COUNTER, "Inbound messages by meaning.", "meaning"},
+        {"campgw_optouts_total", METRIC_COUNTER, "New opt-outs.", "scope"},
+        {"campgw_outcome_flushed_total", METRIC_COUNTER,
+         "Items made durable, or refused by the database.", "result"},
+        {NULL, METRIC_COUNTER, NULL, NULL}};
+    metrics_register(families);
+    struct outcome_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    w->cfg = *cfg;
+    (void)snprintf(w->owner, sizeof w->owner, "%.48s/w", cfg->node);
+    int rc = cfg->optout_conf ? optout_conf_load(cfg->optout_conf, &w->words, diag) : 0;
+    if (rc == 0)
+        rc = ring_init(&w->ring, sizeof(struct item *), RING_SLOTS);
+    if (rc == 0)
+        rc = connected(w, diag);
+    if (rc == 0)
+        rc = store_early_count(w->db, &w->early_known, diag);
+    if (rc == 0)
+        rc = store_doubt_count(w->db, &w->doubts_known, diag);
+    if (rc == 0) {
+        int err = pthread_create(&w->thread, NULL, writer_main, w);
+        if (err)
+            rc = diag_set(diag, -err, "", "cannot start the outcome thread");
+    }
+    if (rc < 0) {
+        db_close(w->db);
+        ring_done(&w->ring);
+        optout_sets_done(&w->words);
+        free(w);
+        return rc;
+    }
+    *ret = w;
+    return 0;
+}
+
+void outcome_stop(struct outcome_writer *w)
+{
+    if (!w)
+        return;
+    atomic_store(&w->stop, true);
+    (void)pthread_join(w->thread, NULL);
+    ring_done(&w->ring);
+    optout_sets_done(&w->words);
+    free(w);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* planner.c - see planner.h. A turn every 250 ms, or at once when woken. */
+#include "planner/planner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "store/store_plan.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#define TURN_MS 250
+#define WAVES_MAX 1024
+#define HOUSEKEEPING_MS 3600000
+#define VALIDITY_UNSET_MS                                                                          \
+    INT64_C(172800000) /* no validity named: the network keeps a message at most two days */
+
+struct planner {
+    struct planner_config cfg;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    bool stop, woken, ours, halted;
+    struct db *db;
+    int64_t housekeeping_mono_ms;
+    struct plan_wave waves[WAVES_MAX];
+};
+
+static int plan_wave(struct planner *p, struct plan_wave *w, struct diag *diag)
+{
+    if (!strcmp(w->state, "waiting"))
+        return store_plan_begin(p->db, w->wave_id, diag);
+    int64_t chunks = 0;
+    int rc = 0;
+    for (int32_t part = w->planned_part + 1; rc == 0 && part < STORE_PARTS; part++) {
+        rc = store_plan_part(p->db, w, part, &chunks, diag);
+        if (rc == 0 && chunks && p->cfg.wake)
+            p->cfg.wake(p->cfg.ctx); /* dispatch begins with the first part */
+    }
+    return rc;
+}
+
+static bool validity_over(const struct planner *p, const struct plan_wave *w, int64_t now_ms)
+{
+    int64_t end =
+        w->drained_ms + clock_shift_get() + (w->validity_ms ? w->validity_ms : VALIDITY_UNSET_MS);
+    if (w->not_after_ms && w->not_after_ms < end)
+        end = w->not_after_ms;
+    return now_ms > end + p->cfg.receipt_grace_ms &&
+           now_ms > w->drained_ms + p->cfg.receipt_grace_ms;
+}
+
+static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
+                       struct diag *diag)
+{
+    bool idle = w->open_chunks == 0 && w->echoes == 0;
+    if (!strcmp(w->state, "running"))
+        return idle ? store_plan_wave_state(p->db, w->wave_id, "running", "finishing", diag) : 0;
+    if (!idle) /* a late retry: back to sending */
+        return store_plan_wave_state(p->db, w->wave_id, "finishing", "running", diag);
+    if (w->pending > 0 && !validity_over(p, w, now_ms))
+        return 0;
+    int64_t closed = 0;
+    int rc = w->pending > 0 && p->cfg.close_wave
+                 ? p->cfg.close_wave(p->cfg.ctx, p->db, w->wave_id, now_ms, &closed, diag)
+                 : 0;
+    if (rc == 0)
+        rc = store_plan_wave_state(p->db, w->wave_id, "finishing", "done", diag);
+    if (rc == 0)
+        log_info("planner.wave.done", "wave=%d unknown=%lld", w->wave_id, (long long)closed);
+    return rc;
+}
+
+static void gauge_campaigns(void *ctx, const char *state, int64_t n)
+{
+    (void)ctx;
+    const char *const v[] = {state};
+    metric_set(metric_get("campgw_campaigns", v, 1), (double)n);
+}
+
+static int turn(struct planner *p, struct diag *diag)
+{
+    int64_t now_ms = 0, due = 0, completed = 0;
+    int n = 0;
+    if (!p->ours) {
+        int rc = store_planner_lock(p->db, &p->ours, diag);
+        if (rc < 0 || !p->ours)
+            return rc;
+    }
+    int rc = store_now(p->db, &now_ms, diag);
+    if (rc < 0)
+        return rc;
+    clock_set_utc(now_ms);
+    now_ms += clock_shift_get();
+    if (!p->housekeeping_mono_ms || clock_mono_ms() - p->housekeeping_mono_ms > HOUSEKEEPING_MS) {
+        rc = store_housekeeping(p->db, now_ms, diag);
+        p->housekeeping_mono_ms = clock_mono_ms();
+    }
+    if (rc == 0)
+        rc = store_plan_due(p->db, now_ms, &due, diag);
+    if (rc == 0)
+        rc = store_plan_waves(p->db, p->waves, WAVES_MAX, &n, diag);
+    for (int i = 0; rc == 0 && i < n; i++) {
+        struct plan_wave *w = &p->waves[i];
+        bool sending = !strcmp(w->state, "running") || !strcmp(w->state, "finishing");
+        int wave_rc = sending ? finish_wave(p, w, now_ms, diag) : plan_wave(p, w, diag);
+        if (wave_rc == -ENOTCONN)
+            rc = wave_rc;
+        else if (wave_rc < 0 &&
+                 wave_rc != CGW_ESTATE) /* one broken wave must not stop the others */
+            log_error("planner.wave.failed", "wave=%d code=%s msg=\"%s\"", w->wave_id,
+                      diag_code_name(wave_rc), diag->text);
+    }
+    if (rc == 0)
+        rc = store_plan_campaigns(p->db, &completed, diag);
+    if (rc == 0)
+        rc = store_campaign_states(p->db, gauge_campaigns, NULL, diag);
+    return rc;
+}
+
+static bool wait_turn(struct planner *p, int ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_mutex_lock(&p->lock);
+    while (!p->stop && !p->woken)
+        if (pthread_cond_timedwait(&p->more, &p->lock, &until) == ETIMEDOUT)
+            break;
+    p->woken = false;
+    bool stop = p->stop;
+    (void)pthread_mutex_unlock(&p->lock);
+    return stop;
+}
+
+static void *planner_main(void *arg)
+{
+    struct planner *p = arg;
+    bool complained = false;
+    do {
+        struct diag d = {0};
+        int rc = p->db ? 0 : db_open(p->cfg.conninfo, "campgwd-planner", &p->db, &d);
+        if (rc == 0)
+            rc = turn(p, &d);
+        if (rc < 0) {
+            char text[CGW_DIAG_MAX];
+            if (!complained)
+                log_warning("planner.failed", "code=%s msg=\"%s\"", diag_code_name(rc),
+                            log_quote(d.text, text, sizeof text));
+            db_close(p->db); /* the advisory lock goes with it */
+            p->db = NULL;
+            p->ours = false;
+        }
+        complained = rc < 0;
+    } while (!wait_turn(p, TURN_MS));
+    db_close(p->db);
+    return NULL;
+}
+
+int planner_start(const struct planner_config *cfg, struct planner **ret, struct diag *diag)
+{
+    static const struct metric_family families[] = {
+        {"campgw_campaigns", METRIC_GAUGE, "Campaigns by state.", "state"},
+        {NULL, METRIC_GAUGE, NULL, NULL}};
+    metrics_register(families);
+    struct planner *p = calloc(1, sizeof *p);
+    if (!p)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    p->cfg = *cfg;
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&p->lock, NULL);
+    (void)pthread_cond_init(&p->more, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    int rc = pthread_create(&p->thread, NULL, planner_main, p);
+    if (rc != 0) {
+        free(p);
+        return diag_set(diag, -rc, "", "cannot start the planner thread");
+    }
+    *ret = p;
+    return 0;
+}
+
+void planner_wake(void *arg)
+{
+    struct planner *p = arg;
+    (void)pthread_mutex_lock(&p->lock);
+    p->woken = true;
+    (void)pthread_cond_signal(&p->more);
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
+void planner_halt(struct planner *p)
+{
+    if (!p || p->halted)
+        return;
+    (void)pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    (void)pthread_cond_signal(&p->more);
+    (void)pthread_mutex_unlock(&p->lock);
+    (void)pthread_join(p->thread, NULL);
+    p->halted = true;
+}
+
+void planner_stop(struct planner *p)
+{
+    if (!p)
+        return;
+    planner_halt(p);
+    (void)pthread_mutex_destroy(&p->lock);
+    (void)pthread_cond_destroy(&p->more);
+    free(p);
+}

@@ -1,0 +1,25 @@
+core_libcgwcore_a_SOURCES += \
+	core/plugin/campaign.c core/plugin/campaign.h \
+	core/plugin/conf.c core/plugin/conf.h core/plugin/conf_int.h core/plugin/conf_value.c \
+	core/plugin/descriptor.c core/plugin/descriptor.h \
+	core/plugin/host.h core/plugin/host_int.h core/plugin/host_table.c \
+	core/plugin/instance.c core/plugin/instance_health.c core/plugin/instance_mail.c core/plugin/instance_settle.c core/plugin/instance_submit.c \
+	core/plugin/loader.c core/plugin/loader.h \
+	core/plugin/loop.c core/plugin/loop.h \
+	core/plugin/registry.c core/plugin/registry.h \
+	core/plugin/tokens.c core/plugin/tokens.h
+
+# The checker: host and loader of the gateway, the template engine of core/content, no database.
+bin_PROGRAMS += campgw-plugin-check
+campgw_plugin_check_SOURCES = \
+	core/ctl/plugin_check.c core/ctl/plugin_check.h core/ctl/plugin_check_campaign.c \
+	core/ctl/plugin_check_channel.c core/ctl/plugin_check_content.c
+campgw_plugin_check_CPPFLAGS = $(CORE_CPPFLAGS)
+campgw_plugin_check_LDADD = $(CORE_LIBS)
+
+# Out-of-tree projects: shipped as they are, built by `make installcheck` against the installed headers.
+EXTRA_DIST += plugins/README.md \
+	plugins/template_channel/configure.ac plugins/template_channel/Makefile.am plugins/template_channel/README.md \
+	plugins/template_channel/channel_acme.c \
+	plugins/template_campaign/configure.ac plugins/template_campaign/Makefile.am plugins/template_campaign/README.md \
+	plugins/template_campaign/campaign_acme.c

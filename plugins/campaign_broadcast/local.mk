@@ -1,0 +1,5 @@
+pkglib_LTLIBRARIES += plugins/campaign_broadcast/campaign_broadcast.la
+plugins_campaign_broadcast_campaign_broadcast_la_SOURCES = plugins/campaign_broadcast/campaign_broadcast.c
+plugins_campaign_broadcast_campaign_broadcast_la_CPPFLAGS = $(AM_CPPFLAGS)
+plugins_campaign_broadcast_campaign_broadcast_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+EXTRA_DIST += plugins/campaign_broadcast/README.md

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query.c - query_sm about earlier messages; the answer becomes a receipt. Must not resend
+ * anything. Source: SMPP v3.4 issue 1.2, 4.8; source_addr must be that of the submit: the
+ * instance's default sender is used. */
+#include "instance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUERY_WINDOW 16u /* unanswered questions per link, beside the parts */
+
+void smpp_query_add(struct smpp_inst *in, const char *const *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (in->n_queries == SMPP_QUERIES_MAX || strlen(ids[i]) > SMPP_MSGID_MAX ||
+            ids[i][0] == '\0') {
+            smpp_count(in, SMPP_C_QUERIES_FAILED, 1); /* the gateway asks again later */
+            continue;
+        }
+        char *to = in->queries[(in->query_first + in->n_queries++) % SMPP_QUERIES_MAX];
+        (void)snprintf(to, CGW_PROVIDER_ID_MAX, "%s", ids[i]);
+    }
+}
+
+static bool ask(struct smpp_link *l, const char *id)
+{
+    struct smpp_inst *in = l->inst;
+    struct cgw_address from = {in->opt.default_sender_kind,
+                               (uint32_t)strlen(in->opt.default_sender), in->opt.default_sender};
+    struct smpp_addr source;
+    char *owned = strdup(id);
+    uint32_t seq =
+        owned ? smpp_inflight_add(&l->inflight, SMPP_SLOT_QUERY, owned, 0, in->now_ms) : 0;
+    int len = -1;
+    if (seq != 0 && smpp_addr_source(&from, &in->opt.addr_rules, &source, NULL) == 0)
+        len = smpp_encode_query(in->encode, sizeof in->encode, seq, id, &source);
+    if (len > 0 && smpp_conn_append(&l->conn, in->encode, (uint32_t)len) == 0) {
+        smpp_count(in, SMPP_C_QUERIES, 1);
+        return true;
+    }
+    struct smpp_slot slot;
+    if (seq != 0)
+        (void)smpp_inflight_take(&l->inflight, seq, &slot);
+    free(owned);
+    smpp_count(in, SMPP_C_QUERIES_FAILED, 1);
+    return false;
+}
+
+void smpp_query_pump(struct smpp_link *l)
+{
+    struct smpp_inst *in = l->inst;
+    while (in->n_queries > 0 && smpp_link_can_send(l) && l->inflight.control < QUERY_WINDOW &&
+           l->conn.tx_len == 0 && !smpp_aimd_is_paused(&l->aimd, in->now_ms) &&
+           smpp_bucket_take(&in->bucket, in->now_ms)) {
+        const char *id = in->queries[in->query_first];
+        in->query_first = (in->query_first + 1) % SMPP_QUERIES_MAX;
+        in->n_queries--;
+        if (!ask(l, id) || smpp_conn_flush(&l->conn) <= 0)
+            return;
+    }
+}
+
+void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu)
+{
+    struct smpp_inst *in = l->inst;
+    if (pdu->command == SMPP_GENERIC_NACK || pdu->status != SMPP_ROK)
+        smpp_count(in, SMPP_C_QUERIES_FAILED, 1);
+    else
+        smpp_inbox_report(in, slot->owner, smpp_state_result(pdu->message_state), pdu->error_code,
+                          "query_sm");
+    free(slot->owner);
+    slot->owner = NULL;
+}
+
+void smpp_query_drop(struct smpp_slot *slot)
+{
+    free(slot->owner);
+    slot->owner = NULL;
+}

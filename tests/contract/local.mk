@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/contract/local.mk - channel_smpp in one process with a small host, against the simulator; and what `make installcheck` does.
+if WITH_SMPP
+# the plugin as a library, so that tests reach its functions: the module exports one symbol only
+check_LIBRARIES += tests/libchannel_smpp.a
+tests_libchannel_smpp_a_SOURCES = $(plugins_channel_smpp_channel_smpp_la_SOURCES)
+tests_libchannel_smpp_a_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
+SMPP_TEST_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS) -I$(srcdir)/tests/unit $(JANSSON_CFLAGS) $(CRITERION_CFLAGS)
+SMPP_LIBS = tests/libchannel_smpp.a $(LIBSMPP34_LIBS) $(OPENSSL_LIBS)
+SMPP_TEST_LIBS = $(SMPP_LIBS) $(JANSSON_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/contract/smpp_harness
+tests_contract_smpp_harness_SOURCES = tests/contract/smpp_harness.c tests/contract/mini_host.c tests/contract/mini_host.h \
+	tests/contract/sim_peer.c tests/contract/sim_peer.h
+tests_contract_smpp_harness_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
+tests_contract_smpp_harness_LDADD = $(SMPP_LIBS)
+TESTS += tests/contract/smpp_harness
+endif
+EXTRA_DIST += tests/contract/tls_front.py
+
+# Builds both template plugins as a stranger would: copied out of the tree, against what is installed.
+installcheck-local:
+	MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' DESTDIR='$(DESTDIR)' bindir='$(bindir)' sbindir='$(sbindir)' includedir='$(includedir)' \
+	pkgconfigdir='$(pkgconfigdir)' pkglibdir='$(pkglibdir)' PKG_CONFIG='$(PKG_CONFIG)' \
+	$(SHELL) $(srcdir)/tests/contract/installcheck.sh '$(abs_top_srcdir)' installcheck.tmp
+clean-local:
+	rm -rf installcheck.tmp
+EXTRA_DIST += tests/contract/installcheck.sh

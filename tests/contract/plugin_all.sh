@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# plugin_all.sh - runs the plugin contract tests from the build directory, one TAP stream. Each program is bounded in time.
+here=$(dirname "$0")
+fixtures=tests/fixtures/plugins/.libs
+loopback=plugins/channel_loopback/.libs
+broadcast=plugins/campaign_broadcast/.libs
+n=0 bad=0
+
+# Renumbers the inner streams, so that together they are one.
+run() {
+    out=$(timeout 120 "$@" 2>/dev/null)
+    rc=$?
+    plan=$(printf '%s\n' "$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
+    seen=$(printf '%s\n' "$out" | grep -c -E '^(not )?ok ')
+    printf '%s\n' "$out" | sed -n -E 's/^(not )?ok [0-9]+ - /\1ok - /p; /^#/p'
+    n=$((n + seen))
+    if [ "$rc" -ne 0 ] || [ "$plan" != "$seen" ]; then
+        echo "not ok - $1 ended with status $rc, $seen of ${plan:-?} tests"
+        n=$((n + 1)) bad=1
+    fi
+}
+
+run tests/contract/plugin_refusals "$fixtures"
+run tests/contract/plugin_conf "$loopback/channel_loopback.so"
+run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so"
+run "$here/plugin_check_verdicts.sh" ./campgw-plugin-check "$fixtures" "$loopback" "$broadcast"
+echo "1..$n"
+exit "$bad"

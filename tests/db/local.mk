@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/db/local.mk - the store against a real PostgreSQL. In `make check` these skip, with the reason: CAMPGW_TEST_DB names none.
+if WITH_CRITERION
+db_tests = \
+	tests/db/test_protocol \
+	tests/db/test_protocol_outcome \
+	tests/db/test_store_campaign \
+	tests/db/test_store_people
+check_PROGRAMS += $(db_tests)
+TESTS += $(db_tests)
+
+tests_db_test_protocol_SOURCES = tests/db/test_protocol.c tests/db/protocol_fixture.h
+tests_db_test_protocol_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_protocol_LDADD = $(TEST_LIBS)
+tests_db_test_protocol_outcome_SOURCES = tests/db/test_protocol_outcome.c tests/db/protocol_fixture.h
+tests_db_test_protocol_outcome_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_protocol_outcome_LDADD = $(TEST_LIBS)
+tests_db_test_store_campaign_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_store_campaign_LDADD = $(TEST_LIBS)
+tests_db_test_store_people_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_store_people_LDADD = $(TEST_LIBS)
+endif
+EXTRA_DIST += tests/db/verify_seals.sql

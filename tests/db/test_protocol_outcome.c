@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_protocol_outcome.c - what comes back, through the outcome writer into a real PostgreSQL:
+ * results, receipts in every order, in doubt and settled, rows of retries. Skipped, with this
+ * sentence, when CAMPGW_TEST_DB is unset. Source: core/outcome/outcome.h. */
+#include "protocol_fixture.h"
+
+#include "address/address.h"
+#include "base/clock.h"
+#include "outcome/outcome.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+TestSuite(outcomes, .init = setup, .fini = teardown, .timeout = 60);
+
+static atomic_uint n_settled, n_stored;
+
+static void on_settled(void *ctx, const struct outcome_contact *contacts, uint32_t n)
+{
+    (void)ctx;
+    (void)contacts;
+    atomic_fetch_add(&n_settled, n);
+}
+static void on_stored(void *ctx, const char *instance, const uint64_t *acks, uint32_t n)
+{
+    (void)ctx;
+    (void)instance;
+    (void)acks;
+    atomic_fetch_add(&n_stored, n);
+}
+
+static struct outcome_config config(const char *conninfo)
+{
+    return (struct outcome_config){.conninfo = conninfo,
+                                   .node = NODE,
+                                   .sign_key = sign_key,
+                                   .identity_key = identity_key,
+                                   .receipt_grace_ms = 1000,
+                                   .settled = on_settled,
+                                   .stored = on_stored};
+}
+
+static struct outcome_writer *start(void)
+{
+    struct outcome_writer *w = NULL;
+    struct outcome_config cfg = config(getenv("CAMPGW_TEST_DB"));
+    OK(outcome_start(&cfg, &w, &d));
+    return w;
+}
+
+static void nap(long ms)
+{
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static void wait_count(atomic_uint *count, unsigned want)
+{
+    for (int i = 0; i < 4000 && atomic_load(count) < want; i++)
+        nap(2);
+    cr_assert_eq(atomic_load(count), want);
+}
+
+/* A world whose chunk went out completely. */
+static void sent_world(struct world *w, int32_t part, int n)
+{
+    make_world(w, part, n);
+    decide_all(w, 0, 0);
+    intend(w, n);
+}
+
+static struct outcome_contact contact(const struct world *w, int i)
+{
+    int64_t now = clock_utc_ms();
+    return (struct outcome_contact){.part = w->part,
+                                    .wave_id = w->wave_id,
+                                    .route_id = w->route_id,
+                                    .contact_id = contact_of(w, i),
+                                    .customer_id = w->ids[i],
+                                    .epoch = w->epoch,
+                                    .attempt = 1,
+                                    .max_tries = 3,
+                                    .want_receipt = true,
+                                    .intended_utc_ms = now - 20000,
+                                    .not_after_utc_ms = now + 60000};
+}
+
+static void result(struct outcome_writer *o, const struct world *w, const struct outcome_contact *c,
+                   uint32_t res, uint32_t flags, const char *const *ids, uint32_t n_ids)
+{
+    struct cgw_result r = {.size = sizeof r,
+                           .result = res,
+                           .flags = flags,
+                           .code_space = "t",
+                           .raw = "said \x80 so",
+                           .provider_ids = ids,
+                           .n_ids = n_ids};
+    unsigned want = atomic_load(&n_settled) + 1;
+    outcome_result(o, c, w->instance, &r);
+    wait_count(&n_settled, want);
+}
+
+static void receipt_at(struct outcome_writer *o, const char *instance, const char *id, uint32_t res,
+                       uint32_t flags, const char *person, int64_t at_ms)
+{
+    struct cgw_receipt r = {.size = sizeof r,
+                            .result = res,
+                            .flags = flags,
+                            .provider_id = id,
+                            .code_space = "t",
+                            .raw = "",
+                            .ack = 1,
+                            .arrived_utc_ms = at_ms};
+    if (person)
+        r.person = (struct cgw_address){
+            .kind = CGW_ADDR_E164, .len = (uint32_t)strlen(person), .text = person};
+    unsigned want = atomic_load(&n_stored) + 1;
+    cr_assert_eq(outcome_receipts(o, instance, &r, 1), 1);
+    wait_count(&n_stored, want);
+}
+
+static int64_t stat(const struct world *w, int kind)
+{
+    return number(
+        "SELECT coalesce(sum(n), 0)::int8 FROM campaign_stat WHERE wave_id = %d AND kind = %d",
+        w->wave_id, kind);
+}
+static int64_t events(const struct world *w, int i, int kind)
+{
+    return number("SELECT count(*) FROM contact_event WHERE part = %d AND contact_id = %" PRId64
+                  " AND kind = %d",
+                  w->part, contact_of(w, i), kind);
+}
+
+/* ---- forward only
+ * ------------------------------------------------------------------------------------------------------
+ */
+#define DEL CGW_RES_DELIVERED
+#define FAI CGW_RES_FAILED
+#define EXP CGW_RES_EXPIRED
+#define ENR CGW_RES_ENROUTE
+#define UNK CGW_RES_UNKNOWN
+#define WHOLE 0x100 /* in `seg`: speaks for the whole message */
+struct step {
+    int seg;
+    uint32_t result;
+};
+static const struct sequence {
+    const char *what;
+    uint32_t n_segs;
+    int accept_at; /* the accept comes after so many receipts */
+    struct step step[6];
+    int n_steps, delivered, failed, expired, n_events;
+} sequences[] = {
+    {"one receipt", 1, 0, {{0, DEL}}, 1, 1, 0, 0, 1},
+    {"enroute before it", 1, 0, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2},
+    {"enroute twice", 1, 0, {{0, ENR}, {0, ENR}}, 2, 0, 0, 0, 1},
+    {"enroute after it", 1, 0, {{0, DEL}, {0, ENR}}, 2, 1, 0, 0, 1},
+    {"repeated", 1, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 1, 0, 0, 1},
+    {"a second opinion", 1, 0, {{0, EXP}, {0, DEL}}, 2, 0, 0, 1, 1},
+    {"failed, then delivered", 1, 0, {{0, FAI}, {0, DEL}}, 2, 0, 1, 0, 1},
+    {"unknown is not final", 1, 0, {{0, UNK}, {0, FAI}}, 2, 0, 1, 0, 2},
+    {"early", 1, 1, {{0, DEL}}, 1, 1, 0, 0, 1},
+    {"early and repeated", 1, 2, {{0, DEL}, {0, DEL}, {0, FAI}}, 3, 1, 0, 0, 1},
+    {"early enroute", 1, 1, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2},
+    {"three segments", 3, 0, {{2, DEL}, {0, DEL}, {1, DEL}}, 3, 1, 0, 0, 3},
+    {"two of three", 3, 0, {{0, DEL}, {1, DEL}}, 2, 0, 0, 0, 2},
+    {"one of them repeated", 3, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 0, 0, 0, 1},
+    {"one failed", 3, 0, {{0, DEL}, {1, FAI}, {2, DEL}}, 3, 0, 1, 0, 2},
+    {"one for the whole", 3, 0, {{WHOLE, DEL}, {1, FAI}}, 2, 1, 0, 0, 1},
+    {"segments early and late", 2, 1, {{1, DEL}, {0, DEL}}, 2, 1, 0, 0, 2},
+};
+
+Test(outcomes, receipts_move_a_contact_forward_only_and_once)
+{
+    struct world w;
+    sent_world(&w, 20, ARRAY_LEN(sequences));
+    struct outcome_writer *o = start();
+    for (size_t i = 0; i < ARRAY_LEN(sequences); i++) {
+        const struct sequence *s = &sequences[i];
+        char text[3][32];
+        const char *ids[3];
+        for (int k = 0; k < 3; k++) {
+            (void)snprintf(text[k], sizeof text[k], "id-%zu-%d", i, k);
+            ids[k] = text[k];
+        }
+        int64_t was[] = {stat(&w, STAT_DELIVERED), stat(&w, STAT_FAILED), stat(&w, STAT_EXPIRED)};
+        struct outcome_contact c = contact(&w, (int)i);
+        for (int k = 0; k <= s->n_steps; k++) {
+            if (k == s->accept_at)
+                result(o, &w, &c, CGW_RES_ACCEPTED, 0, ids, s->n_segs);
+            if (k < s->n_steps)
+                receipt_at(o, w.instance, ids[s->step[k].seg & 0xff], s->step[k].result,
+                           s->step[k].seg & WHOLE ? CGW_RESF_WHOLE : 0, NULL, 0);
+        }
+        cr_assert_eq(stat(&w, STAT_DELIVERED) - was[0], s->delivered, "%s: delivered", s->what);
+        cr_assert_eq(stat(&w, STAT_FAILED) - was[1], s->failed, "%s: failed", s->what);
+        cr_assert_eq(stat(&w, STAT_EXPIRED) - was[2], s->expired, "%s: expired", s->what);
+        cr_assert_eq(
+            number("SELECT count(*) FROM contact_event WHERE part = 20 AND contact_id = %" PRId64,
+                   contact_of(&w, (int)i)),
+            s->n_events, "%s: events", s->what);
+    }
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_SUBMITTED), ARRAY_LEN(sequences));
+    cr_assert_eq(number("SELECT count(*) FROM receipt_early WHERE instance = '%s'", w.instance), 0);
+}
+
+Test(outcomes, a_receipt_after_unknown_still_counts_and_takes_the_unknown_back)
+{
+    struct world w;
+    sent_world(&w, 21, 2);
+    struct outcome_writer *o = start();
+    const char *const ids[] = {"late-1"}, *const other[] = {"late-2"};
+    struct outcome_contact c = contact(&w, 0), c2 = contact(&w, 1);
+    result(o, &w, &c, CGW_RES_ACCEPTED, 0, ids, 1);
+    result(o, &w, &c2, CGW_RES_ACCEPTED, 0, other, 1);
+    struct outcome_config cfg = config(NULL);
+    int64_t closed = 0;
+    OK(outcome_close_wave(db, &cfg, w.wave_id, clock_utc_ms(), &closed, &d));
+    cr_assert_eq(closed, 2);
+    receipt_at(o, w.instance, "late-1", DEL, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_UNKNOWN), 1);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+    OK(outcome_close_wave(db, &cfg, w.wave_id, clock_utc_ms(), &closed, &d));
+    cr_assert_eq(closed, 0);
+}
+
+/* ---- texts of peers
+ * ------------------------------------------------------------------------------------------------------
+ */
+Test(outcomes, bytes_that_are_no_text_cost_no_row)
+{
+    struct world w;
+    sent_world(&w, 22, 1);
+    struct outcome_writer *o = start();
+    const char *const ids[] = {"\xff\xfe-17"};
+    struct outcome_contact c = contact(&w, 0);
+    result(o, &w, &c, CGW_RES_ACCEPTED, 0, ids, 1);
+    receipt_at(o, w.instance, ids[0], DEL, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_SUBMITTED), 1);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+}
+
+Test(outcomes, nothing_is_called_stored_while_the_database_refuses_everybody)
+{
+    char conninfo[1024];
+    (void)snprintf(conninfo, sizeof conninfo, "%s options='-c default_transaction_read_only=on'",
+                   getenv("CAMPGW_TEST_DB"));
+    struct outcome_config cfg = config(conninfo);
+    struct outcome_writer *o = NULL;
+    OK(outcome_start(&cfg, &o, &d));
+    struct cgw_receipt r = {
+        .size = sizeof r, .result = DEL, .provider_id = "x", .code_space = "", .raw = "", .ack = 7};
+    cr_assert_eq(outcome_receipts(o, "nobody", &r, 1), 1);
+    nap(700);
+    cr_assert_eq(atomic_load(&n_stored), 0);
+    outcome_stop(o);
+    cr_assert_eq(atomic_load(&n_stored), 0, "a peer was told at the stop that its receipt is kept");
+}
+
+/* ---- in doubt
+ * -------------------------------------------------------------------------------------------------------------
+ */
+static void person_of(const struct world *w, int i, char out[32])
+{
+    (void)snprintf(out, 32, "+49151%08u", (unsigned)(w->ids[i] / 64 % 100000000));
+}
+
+static void wait_event(const struct world *w, int i, int kind)
+{
+    for (int k = 0; k < 800 && !events(w, i, kind); k++)
+        nap(10);
+    cr_assert_eq(events(w, i, kind), 1, "contact %d, kind %d", i, kind);
+}
+
+Test(outcomes, in_doubt_is_settled_by_the_one_receipt_that_can_be_its_own)
+{
+    struct world w, foreign;
+    char person[32], twice[32];
+    sent_world(&w, 23, 2);
+    make_world(&foreign, 24, 1); /* another instance */
+    struct outcome_writer *o = start();
+    int64_t now = clock_utc_ms();
+    person_of(&w, 0, person);
+    person_of(&w, 1, twice);
+    struct outcome_contact c = contact(&w, 0), c2 = contact(&w, 1);
+    c.address_key = customer_key(identity_key, person, strlen(person));
+    c2.address_key = customer_key(identity_key, twice, strlen(twice));
+    result(o, &w, &c, CGW_RES_UNKNOWN, 0, NULL, 0);
+    result(o, &w, &c2, CGW_RES_UNKNOWN, 0, NULL, 0);
+    /* a second wave has the same person in doubt: nobody can say which one a receipt means */
+    run_sql("INSERT INTO in_doubt SELECT part, contact_id + (1::int8 << 32), attempt, route_id, "
+            "address_key, since, until FROM in_doubt WHERE part = 23 AND contact_id = %" PRId64
+            " RETURNING 1",
+            contact_of(&w, 1));
+    receipt_at(o, foreign.instance, "not-ours", DEL, 0, person + 1, now - 10000);
+    receipt_at(o, w.instance, "before-it", DEL, 0, person + 1, now - 30000);
+    receipt_at(o, w.instance, "two-fit", DEL, 0, twice, now - 10000);
+    receipt_at(o, w.instance, "its-own", DEL, 0, person + 1,
+               now - 10000); /* SMSCs leave out the + */
+    wait_event(&w, 0, EVENT_SETTLED);
+    receipt_at(o, w.instance, "its-own", DEL, 0, person + 1, now - 9000);
+    outcome_stop(o);
+    cr_assert_eq(
+        number("SELECT count(*) FROM contact_submit WHERE part = 23 AND contact_id = %" PRId64
+               " AND ref = 'its-own'",
+               contact_of(&w, 0)),
+        1);
+    cr_assert_eq(events(&w, 1, EVENT_SETTLED), 0);
+    cr_assert_eq(stat(&w, STAT_SUBMITTED), 2);
+    cr_assert_eq(stat(&w, STAT_IN_DOUBT), 2);
+    cr_assert_eq(stat(&w, STAT_SETTLED), 1);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+    cr_assert_eq(number("SELECT count(*) FROM in_doubt WHERE part = 23 AND contact_id = %" PRId64,
+                        contact_of(&w, 0)),
+                 0);
+}
+
+Test(outcomes, a_fresh_receipt_waits_for_its_accept_though_the_person_is_in_doubt)
+{
+    struct world w;
+    char person[32];
+    sent_world(&w, 25, 2);
+    struct outcome_writer *o = start();
+    person_of(&w, 0, person);
+    struct outcome_contact old = contact(&w, 0), fresh = contact(&w, 1);
+    old.address_key = fresh.address_key = customer_key(identity_key, person, strlen(person));
+    const char *const ids[] = {"fresh-1"};
+    result(o, &w, &old, CGW_RES_UNKNOWN, 0, NULL, 0);
+    receipt_at(o, w.instance, ids[0], DEL, 0, person, clock_utc_ms());
+    result(o, &w, &fresh, CGW_RES_ACCEPTED, 0, ids, 1);
+    outcome_stop(o);
+    cr_assert_eq(events(&w, 0, EVENT_SETTLED), 0, "the receipt settled the wrong contact");
+    cr_assert_eq(events(&w, 1, EVENT_DELIVERED), 1);
+}
+
+/* A node that was overtaken still knows what became of its last window. */
+static const struct overtaken {
+    uint32_t result;
+    int submitted, in_doubt, settled, failed, echo;
+} overtaken[] = {{CGW_RES_ACCEPTED, 1, 1, 1, 0, 0},
+                 {CGW_RES_REFUSED, 1, 1, 0, 1, 0},
+                 {CGW_RES_NOT_SENT, 0, 1, 0, 0, 1},
+                 {CGW_RES_REFUSED_RETRY, 0, 1, 0, 0, 1},
+                 {CGW_RES_UNKNOWN, 1, 1, 0, 0, 0}};
+
+Test(outcomes, results_of_an_overtaken_node_settle_and_count_nobody_twice)
+{
+    for (size_t i = 0; i < ARRAY_LEN(overtaken); i++) {
+        const struct overtaken *x = &overtaken[i];
+        struct world w;
+        sent_world(&w, 26, 1);
+        struct outcome_contact c = contact(&w, 0);
+        struct outcome_config cfg = config(NULL);
+        int64_t flagged = 0;
+        OK(outcome_recover_part(db, &cfg, 26, take_part(db, 26), &flagged, &d));
+        cr_assert_eq(flagged, 1);
+        struct outcome_writer *o = start();
+        result(o, &w, &c, x->result, 0, NULL, 0);
+        outcome_stop(o);
+        cr_assert_eq(stat(&w, STAT_SUBMITTED), x->submitted, "result %u", x->result);
+        cr_assert_eq(stat(&w, STAT_IN_DOUBT), x->in_doubt, "result %u", x->result);
+        cr_assert_eq(stat(&w, STAT_SETTLED), x->settled, "result %u", x->result);
+        cr_assert_eq(stat(&w, STAT_FAILED), x->failed, "result %u", x->result);
+        cr_assert_eq(
+            number("SELECT count(*) FROM echo WHERE part = 26 AND wave_id = %d AND attempt = 2",
+                   w.wave_id),
+            x->echo, "result %u", x->result);
+        cr_assert_eq(
+            number("SELECT count(*) FROM in_doubt WHERE part = 26 AND contact_id = %" PRId64,
+                   contact_of(&w, 0)),
+            x->result == CGW_RES_UNKNOWN, "result %u", x->result);
+    }
+}
+
+/* ---- echo rows
+ * -------------------------------------------------------------------------------------------------------------
+ */
+static const struct transition {
+    uint32_t result, flags;
+    bool from_echo;
+    int16_t attempt, tries;
+    int rows, next_attempt, next_tries, event; /* what stands in echo afterwards */
+} transitions[] = {
+    {CGW_RES_ACCEPTED, 0, false, 1, 0, 0, 0, 0, 0},
+    {CGW_RES_ACCEPTED, 0, true, 2, 1, 0, 0, 0, 0},
+    {CGW_RES_NOT_SENT, 0, false, 1, 0, 1, 2, 0, EVENT_NOT_SENT},
+    {CGW_RES_NOT_SENT, 0, true, 2, 1, 1, 3, 1, EVENT_NOT_SENT},
+    {CGW_RES_REFUSED_RETRY, 0, false, 1, 0, 1, 2, 1, EVENT_RETRY},
+    {CGW_RES_REFUSED_RETRY, CGW_RESF_THROTTLED, true, 5, 2, 1, 6, 2, EVENT_RETRY},
+    {CGW_RES_REFUSED_RETRY, 0, true, 5, 2, 0, 0, 0, EVENT_REFUSED}, /* third try of three */
+    {CGW_RES_REFUSED, 0, true, 2, 0, 0, 0, 0, EVENT_REFUSED},
+    {CGW_RES_FAILED, 0, true, 2, 0, 0, 0, 0, EVENT_FAILED},
+    {CGW_RES_UNKNOWN, 0, true, 2, 0, 0, 0, 0, EVENT_IN_DOUBT},
+};
+
+Test(outcomes, each_result_leaves_the_echo_row_that_it_should)
+{
+    struct world w;
+    sent_world(&w, 27, ARRAY_LEN(transitions));
+    struct outcome_writer *o = start();
+    for (size_t i = 0; i < ARRAY_LEN(transitions); i++) {
+        const struct transition *t = &transitions[i];
+        struct outcome_contact c = contact(&w, (int)i);
+        c.attempt = t->attempt;
+        c.tries = t->tries;
+        c.from_echo = t->from_echo;
+        int64_t seq = w.first_seq + (int64_t)i;
+        if (t->from_echo)
+            run_sql("INSERT INTO echo (part, wave_id, seq, attempt, tries, state, not_before, "
+                    "reason, keeps_reservation) VALUES (27, %d, %" PRId64
+                    ", %d, %d, 2, now(), 0, true) RETURNING 1",
+                    w.wave_id, seq, t->attempt, t->tries);
+        result(o, &w, &c, t->result, t->flags, NULL, 0);
+        cr_assert_eq(
+            number("SELECT count(*) FROM echo WHERE part = 27 AND wave_id = %d AND seq = %" PRId64,
+                   w.wave_id, seq),
+            t->rows, "row %zu", i);
+        if (t->rows) {
+            cr_assert_eq(number("SELECT attempt * 100 + tries * 10 + state FROM echo WHERE part = "
+                                "27 AND wave_id = %d AND seq = %" PRId64,
+                                w.wave_id, seq),
+                         t->next_attempt * 100 + t->next_tries * 10, "row %zu", i);
+            cr_assert_eq(number("SELECT keeps_reservation::int4 FROM echo WHERE part = 27 AND "
+                                "wave_id = %d AND seq = %" PRId64,
+                                w.wave_id, seq),
+                         1, "row %zu", i);
+        }
+        if (t->event)
+            cr_assert_eq(
+                number(
+                    "SELECT count(*) FROM contact_event WHERE part = 27 AND contact_id = %" PRId64
+                    " AND attempt = %d AND kind = %d",
+                    contact_of(&w, (int)i), t->attempt, t->event),
+                1, "row %zu", i);
+    }
+    outcome_stop(o);
+}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/fuzz/local.mk - each target twice: `make check` replays tests/fuzz/corpus with a plain main(), --enable-fuzz adds libFuzzer's.
+# A target runs until stopped: tests/fuzz/fuzz_csv -max_total_time=60 tests/fuzz/corpus/csv
+FUZZ_CPPFLAGS = $(CORE_CPPFLAGS) -I$(srcdir)/tests/fuzz
+REPLAY_CPPFLAGS = $(FUZZ_CPPFLAGS) -DREPLAY_MAIN
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/fuzz_ingest.h tests/fuzz/fuzz_upload.h tests/fuzz/replay.sh
+TESTS += tests/fuzz/replay.sh
+
+check_PROGRAMS += \
+	tests/fuzz/replay_csv \
+	tests/fuzz/replay_json \
+	tests/fuzz/replay_optout \
+	tests/fuzz/replay_template \
+	tests/fuzz/replay_ics
+tests_fuzz_replay_csv_SOURCES = tests/fuzz/fuzz_csv.c
+tests_fuzz_replay_csv_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_csv_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_json_SOURCES = tests/fuzz/fuzz_json.c
+tests_fuzz_replay_json_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_json_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_optout_SOURCES = tests/fuzz/fuzz_optout.c
+tests_fuzz_replay_optout_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_optout_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_template_SOURCES = tests/fuzz/fuzz_template.c
+tests_fuzz_replay_template_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_template_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_ics_SOURCES = tests/fuzz/fuzz_ics.c
+tests_fuzz_replay_ics_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_ics_LDADD = $(CORE_LIBS)
+
+if WITH_SMPP
+check_PROGRAMS += tests/fuzz/replay_smpp
+tests_fuzz_replay_smpp_SOURCES = tests/fuzz/fuzz_smpp.c
+tests_fuzz_replay_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS) -DREPLAY_MAIN
+tests_fuzz_replay_smpp_LDADD = $(SMPP_LIBS)
+endif
+
+if WITH_FUZZ
+noinst_PROGRAMS += \
+	tests/fuzz/fuzz_csv \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_optout \
+	tests/fuzz/fuzz_template \
+	tests/fuzz/fuzz_ics
+tests_fuzz_fuzz_csv_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_csv_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_json_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_json_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_optout_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_optout_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_optout_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_template_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_template_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_template_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_ics_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_ics_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_ics_LDADD = $(CORE_LIBS)
+
+if WITH_SMPP
+noinst_PROGRAMS += tests/fuzz/fuzz_smpp
+tests_fuzz_fuzz_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
+tests_fuzz_fuzz_smpp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_smpp_LDADD = $(SMPP_LIBS)
+endif
+endif

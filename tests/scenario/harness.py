@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""harness.py - one private installation per test class: cluster, simulator, daemon, a key, rules; and what one asks of it.
+
+    class Quiet(harness.Field):
+        knobs = {"throttle_permille": 20}             # of the simulator
+        instance = {"window": 20}                     # options of the SMPP instance
+        def test_x(self):
+            people = self.people(100)
+            self.consent(people)
+            cmp = self.campaign(people)
+            self.complete(cmp)
+
+Needs CAMPGW_BUILD and CAMPGW_STAGE (scripts/test sets them). CAMPGW_TEST_KEEP=1 keeps the folder. Loopback only.
+"""
+import datetime
+import http.client
+import itertools
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.environ.get("CGW_SRCDIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "scripts/lib"))
+import stack  # noqa: E402
+
+SENDER = "10690"
+HOME = ("CN-GD", "Asia/Shanghai")
+FAR = ("CN-XJ", "Asia/Urumqi")
+# The whole life of an accepted message on SMSC and network; campaigns end within it
+VALIDITY_S = 60
+
+
+class Person:
+    counter = itertools.count(1)
+
+    def __init__(self, group="open", place=HOME):
+        self.code = next(Person.counter)
+        self.msisdn, self.group, (self.region, self.zone) = "+86139%08d" % self.code, group, place
+
+    @property
+    def dest(self):
+        return self.msisdn[1:]
+
+
+def csv(people):
+    return ("msisdn,region,zone,code\n" + "".join("%s,%s,%s,%d\n" % (p.msisdn, p.region, p.zone, p.code) for p in people)).encode()
+
+
+def utc(seconds_from_now):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds_from_now)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Field(unittest.TestCase):
+    knobs, instance, durable = {}, {}, False
+
+    @classmethod
+    def setUpClass(cls):
+        build, stage = os.environ.get("CAMPGW_BUILD"), os.environ.get("CAMPGW_STAGE")
+        if not build or not stage:
+            raise unittest.SkipTest("CAMPGW_BUILD and CAMPGW_STAGE are not set: run scripts/test scenario")
+        cls.programs = stack.Programs(build, stage)
+        if cls.programs.missing():
+            raise RuntimeError("not built: " + " ".join(cls.programs.missing()))
+        cls.dir = tempfile.mkdtemp(prefix="cgw-s.", dir="/tmp")
+        os.chmod(cls.dir, 0o755)
+        cls.addClassCleanup(cls.clean)
+        cls.cluster = stack.Cluster(os.path.join(cls.dir, "pg"), cls.durable)
+        cls.sim = stack.Simulator(cls.programs.simulator, os.path.join(cls.dir, "sim"))
+        cls.gateway = stack.Gateway(cls.programs, os.path.join(cls.dir, "gw"), cls.cluster)
+        cls.cluster.create()
+        cls.cluster.start()
+        cls.gateway.setup()
+        cls.sim.start(**cls.knobs)
+        cls.settings = cls.gateway.settings(0, cls.sim.port, **cls.instance)
+        cls.gateway.configure(cls.settings)
+        cls.gateway.start()
+        cls.sign_in()
+        cls.route()
+
+    @classmethod
+    def clean(cls):
+        cls.gateway.stop()
+        cls.sim.stop()
+        cls.cluster.stop("immediate")
+        if os.environ.get("CAMPGW_TEST_KEEP"):
+            print("# kept: " + cls.dir, flush=True)
+        else:
+            shutil.rmtree(cls.dir, ignore_errors=True)
+
+    # ---- daemon ----
+
+    @classmethod
+    def sign_in(cls):
+        cls.api = cls.gateway.api(cls.gateway.new_key("test"))
+
+    @classmethod
+    def restart(cls, kill=False):
+        """Seconds until it was ready again."""
+        began = time.monotonic()
+        if kill:
+            cls.gateway.kill()
+        else:
+            cls.gateway.stop()
+        cls.gateway.start()
+        cls.api.port = cls.gateway.port
+        return time.monotonic() - began
+
+    @classmethod
+    def log(cls):
+        with open(cls.gateway.process.log_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    # ---- rules ----
+
+    @classmethod
+    def route(cls, **more):
+        cls.route_id = cls.api.post("/api/v1/routes", {"name": "r%d" % time.monotonic_ns(), "channel": "sms", "instance": "smsc", "sender": SENDER,
+                                                       "sender_kind": "short_code", **more})["id"]
+
+    @classmethod
+    def change_route(cls, **members):
+        path = "/api/v1/routes/" + cls.route_id
+        etag = cls.api.ask("GET", path).headers["ETag"]
+        return cls.api.call("PATCH", path, members, media="application/merge-patch+json", headers={"If-Match": etag})
+
+    @staticmethod
+    def people(n, group="open", place=HOME):
+        return [Person(group, place) for _ in range(n)]
+
+    @classmethod
+    def consent(cls, people):
+        for i in range(0, len(people), 50000):
+            body = "".join(json.dumps({"msisdn": p.msisdn, "action": "grant", "purpose": "marketing", "source": "test"}) + "\n" for p in people[i:i + 50000])
+            cls.api.post("/api/v1/consents", body=body.encode(), media="application/x-ndjson")
+
+    @classmethod
+    def forbid(cls, people, name="test list"):
+        have = next((x for x in cls.api.every("/api/v1/dnd-lists?limit=500") if x["name"] == name), None)
+        lst = have or cls.api.post("/api/v1/dnd-lists", {"name": name, "scope": "all"})
+        cls.api.post("/api/v1/dnd-lists/%s/entries" % lst["id"], body=csv(people), media="text/csv")
+
+    @classmethod
+    def close_region(cls, region, zone, not_before_h=6):
+        """Open for one hour a day that is at least not_before_h away."""
+        import zoneinfo
+        hour = (datetime.datetime.now(zoneinfo.ZoneInfo(zone)).hour + not_before_h + 1) % 24
+        return cls.api.post("/api/v1/calendars", {"name": "closed %s" % region, "kind": "quiet", "region": region, "hours": [
+            {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "%02d:00" % hour, "to": "%02d:00" % (hour + 1)}]})
+
+    # ---- campaigns ----
+
+    @classmethod
+    def audience(cls, people):
+        aud = cls.api.post("/api/v1/audiences", {"name": "a%d" % time.monotonic_ns()})["id"]
+        done = cls.api.call("PUT", "/api/v1/audiences/%s/recipients" % aud, body=csv(people), media="text/csv", timeout_s=120)
+        assert done["accepted"] == len(people), done
+        return aud
+
+    @classmethod
+    def campaign(cls, people, text="campaign text #{{code}}", start=True, audience=None, not_after_s=7200, validity_s=VALIDITY_S, **more):
+        cmp = cls.api.post("/api/v1/campaigns", {
+            "name": "c%d" % time.monotonic_ns(), "class": "marketing", "purpose": "marketing", "audience": audience or cls.audience(people), "not_after": utc(not_after_s),
+            "waves": [{"channel": "sms", "content": {"text": text}, "validity": "PT%dS" % validity_s}], **more})["id"]
+        if start:
+            cls.act(cmp, "start")
+        return cmp
+
+    @classmethod
+    def act(cls, cmp, verb):
+        return cls.api.post("/api/v1/campaigns/%s/%s" % (cmp, verb))
+
+    @classmethod
+    def progress(cls, cmp):
+        return cls.api.get("/api/v1/campaigns/%s/progress" % cmp)
+
+    @classmethod
+    def funnel(cls, cmp):
+        return cls.api.get("/api/v1/campaigns/%s/funnel" % cmp)
+
+    @classmethod
+    def state(cls, cmp):
+        return cls.api.get("/api/v1/campaigns/" + cmp)["state"]
+
+    def complete(self, cmp, timeout_s=120, states=("completed",)):
+        """Waits for the end of the campaign; its funnel."""
+        def ended():
+            try:
+                return self.state(cmp) in states
+            except (OSError, http.client.HTTPException, stack.ApiError):
+                return False
+        if not self.until(ended, timeout_s, 0.1):
+            self.fail("%s is %s after %d s: %s\nprogress %s\nlog ends:\n%s" % (cmp, self.state(cmp), timeout_s, self.funnel(cmp), self.progress(cmp), stack.tail(self.gateway.process.log_path, 15)))
+        return self.funnel(cmp)
+
+    @staticmethod
+    def until(condition, timeout_s=20, pause_s=0.02):
+        return stack.wait_until(condition, timeout_s, pause_s)
+
+    def verdict(self, person, channel="sms", contact_class="marketing"):
+        return self.api.post("/api/v1/decisions", {"msisdn": person.msisdn, "channel": channel, "class": contact_class, "purpose": "marketing"})
+
+    # ---- what the two sides know ----
+
+    def reached(self):
+        """(dest, key) of messages that went into the simulator, answered or not."""
+        return {(m.dest, m.key) for m in self.sim.messages() if m.taken}
+
+    @staticmethod
+    def keys(people):
+        return {(p.dest, str(p.code)) for p in people}
+
+    def rows(self, sql):
+        return self.cluster.sql(sql)
+
+    def number(self, sql):
+        return int(self.rows(sql)[0][0])
+
+    def contacts_in(self, table, cmp, where="true"):
+        """E.164 digits of the people with such a row in this campaign."""
+        return {r[0].lstrip("+") for r in self.rows(
+            "SELECT DISTINCT r.address FROM %s x JOIN wave w ON w.wave_id = (x.contact_id >> 32) JOIN campaign c USING (campaign_id) JOIN recipient r ON r.part = x.part AND r.set_id = w.set_id"
+            " AND r.seq = (x.contact_id & 4294967295) WHERE c.public_id = '%s' AND %s" % (table, cmp, where))}
+
+    def seals_verify(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "seals.sql"), encoding="utf-8") as f:
+            text = f.read()
+        path = os.path.join(self.dir, "seals.sql")
+        stack.write_file(path, text)
+        out = self.cluster._run([os.path.join(self.cluster.bin, "psql"), "-qXAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", path, self.cluster.conninfo("postgres")])
+        seals, broken, unlinked, unsealed, heads = (int(x) for x in out.split())
+        self.assertGreater(seals, 0)
+        self.assertEqual((broken, unlinked, unsealed, heads), (0, 0, 0, 0), "of %d seals: wrong digest, not linked; rows under none; wrong heads" % seals)
+
+    def no_complaints(self):
+        stats = self.sim.stats()
+        self.assertEqual(stats["complaints_total"], 0, stats["complaints"])
+
+

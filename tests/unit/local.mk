@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/unit/local.mk - one Criterion program per file: no network, no database, no waiting.
+if WITH_CRITERION
+unit_tests = \
+	tests/unit/test_address \
+	tests/unit/test_api_access \
+	tests/unit/test_api_check \
+	tests/unit/test_api_value \
+	tests/unit/test_calendar \
+	tests/unit/test_calendar_ics \
+	tests/unit/test_content \
+	tests/unit/test_ingest \
+	tests/unit/test_ingest_spool \
+	tests/unit/test_optout \
+	tests/unit/test_policy
+
+tests_unit_test_address_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_address_LDADD = $(TEST_LIBS)
+
+tests_unit_test_api_access_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_api_access_LDADD = $(TEST_LIBS)
+
+tests_unit_test_api_check_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_api_check_LDADD = $(TEST_LIBS)
+
+tests_unit_test_api_value_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_api_value_LDADD = $(TEST_LIBS)
+
+tests_unit_test_calendar_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_calendar_LDADD = $(TEST_LIBS)
+
+tests_unit_test_calendar_ics_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_calendar_ics_LDADD = $(TEST_LIBS)
+
+tests_unit_test_content_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_content_LDADD = $(TEST_LIBS)
+
+tests_unit_test_ingest_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_ingest_LDADD = $(TEST_LIBS)
+
+tests_unit_test_ingest_spool_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_ingest_spool_LDADD = $(TEST_LIBS)
+
+tests_unit_test_optout_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_optout_LDADD = $(TEST_LIBS)
+
+tests_unit_test_policy_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_policy_LDADD = $(TEST_LIBS)
+
+if WITH_SMPP
+# the plugin's own functions, and what the tests of the wire share
+smpp_unit_tests = \
+	tests/unit/test_smpp_corpus \
+	tests/unit/test_smpp_guard \
+	tests/unit/test_smpp_inflight \
+	tests/unit/test_smpp_message \
+	tests/unit/test_smpp_msgid \
+	tests/unit/test_smpp_pdu \
+	tests/unit/test_smpp_rate \
+	tests/unit/test_smpp_reassembly \
+	tests/unit/test_smpp_receipt \
+	tests/unit/test_smpp_rules \
+	tests/unit/test_smpp_segment \
+	tests/unit/test_smpp_text
+EXTRA_DIST += tests/unit/test_smpp_build.h
+
+tests_unit_test_smpp_corpus_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_corpus_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_guard_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_guard_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_inflight_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_inflight_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_message_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_message_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_msgid_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_msgid_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_pdu_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_pdu_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_rate_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_rate_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_reassembly_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_reassembly_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_receipt_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_receipt_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_rules_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_rules_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_segment_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_segment_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_text_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_text_LDADD = $(SMPP_TEST_LIBS)
+endif
+
+check_PROGRAMS += $(unit_tests) $(smpp_unit_tests)
+TESTS += $(unit_tests) $(smpp_unit_tests)
+else
+# a skip that nobody can mistake for a pass
+TESTS += tests/unit/no_criterion.sh
+endif
+EXTRA_DIST += tests/unit/no_criterion.sh
