@@ -80,7 +80,7 @@ class Build:
         p = stack.Programs(self.dir, self.stage)
         # srcdir: automake's `make check` sets it, and test scripts count on it
         return {"srcdir": ROOT, "CGW_SRCDIR": ROOT, "CGW_BUILDDIR": self.dir, "CRITERION_OUTPUTS": "tap:/dev/stdout", "CAMPGW_BUILD": self.dir, "CAMPGW_STAGE": self.stage,
-                "CAMPGW_API_DAEMON": os.path.join(self.dir, "tests/api/apid_full"), "CAMPGW_PLUGIN_DIR": p.plugins, "CAMPGW_PLUGINS": p.plugins, "CAMPGWD": p.daemon, "CAMPGWCTL": p.ctl, "SMSCSIM": p.simulator,
+                "CAMPGW_API_DAEMON": os.path.join(self.dir, "tests/api/apid_full"), "CAMPGW_PLUGIN_DIR": p.plugins, "CAMPGW_PLUGINS": p.plugins, "CAMPGWD": p.daemon, "CAMPGWCTL": p.ctl,
                 "PYTHONDONTWRITEBYTECODE": "1"}
 
 
