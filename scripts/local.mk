@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # scripts/local.mk - what ships of scripts/, and `make lint`.
-EXTRA_DIST += scripts/bootstrap scripts/check-layers.sh scripts/format.sh scripts/lint.sh scripts/quickstart scripts/test scripts/lib
+EXTRA_DIST += scripts/README.md scripts/bench scripts/bootstrap scripts/check-layers.sh scripts/format.sh scripts/lint.sh scripts/quickstart \
+	scripts/test scripts/lib .ci/run
 
 # clang-tidy and cppcheck over everything that is installed; findings fail. One file: make lint LINT_CORE=core/base/buf.c LINT_SMPP=
 LINT_CORE = $(core_libcgwcore_a_SOURCES) $(campgwd_SOURCES) $(campgw_plugin_check_SOURCES) $(core_ctl_campgwctl_SOURCES) \

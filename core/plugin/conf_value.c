@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <strings.h>
 
 static const char *unit_of(const struct cgw_option *o, char *out, size_t size)
@@ -110,6 +111,12 @@ static int read_secret(const char *dir, const char *name, char **ret, size_t *re
     if (fd < 0)
         return diag_set(diag, CGW_ENOTFOUND, "", "credential file %.150s: %s", path,
                         strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st) == 0 && (st.st_mode & 07))
+        return diag_set(
+            diag, CGW_EDENIED, "",
+            "credential file %.120s may be read by everybody (mode %04o): chmod 0600 it", path,
+            (unsigned)st.st_mode & 07777u);
     char *buf = malloc(CONF_SECRET_MAX + 2);
     size_t len = 0;
     ssize_t n = 1;

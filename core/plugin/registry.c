@@ -84,10 +84,10 @@ static int check_plugins_group(const config_setting_t *g, struct diag *diag)
             char where[sizeof diag->where];
             const char *near = conf_nearest(key, plugins_words, ARRAY_LEN(plugins_words));
             return diag_set(diag, CGW_EINVAL, place_of(s, where, sizeof where),
-                            "plugins.%.60s is not known%s%s", key,
+                            "plugins.%.60s is not known%s%s%s", key,
                             near ? "; did you mean "
                                  : "; members are directory, credentials and load",
-                            near ? near : "");
+                            near ? near : "", near ? "?" : "");
         }
         if (strcmp(key, "load") != 0 && config_setting_type(s) != CONFIG_TYPE_STRING)
             return complain(s, diag, "must be a string in quotes: plugins.", key);

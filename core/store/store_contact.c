@@ -126,7 +126,7 @@ int store_contact_waves(struct db *db, struct store_scope scope, const char *cam
 
 /* $1 part, $2 contacts below this, $3 limit, $4 scope, $5 waves, $6 lowest contact, $7 customer, $8
  * from, $9 to, $10 and $11 periods, $12 state, $13 verdict, $14 reason. The latest decision of each
- * contact; people put back before any decision come from echo. */
+ * contact; people put back before any decision come from echo, the undecided from chunk. */
 /* clang-format off */
 #define LOGGED(which) \
     "(SELECT l.part, l.contact_id, l.attempt, l.customer_id, l.wave_id, l.chunk_no," \
@@ -148,14 +148,25 @@ int store_contact_waves(struct db *db, struct store_scope scope, const char *cam
     " AND ($4 = 0 OR c.partner_id = $4) AND $8::timestamptz IS NULL AND $9::timestamptz IS NULL" \
     " AND NOT EXISTS (SELECT FROM contact_log l WHERE l.part = $1 AND l.contact_id =" \
     " (e.wave_id::int8 << 32 | e.seq)) ORDER BY 2 DESC LIMIT $3"
+/* People of chunks that nobody has decided yet: closed hours are noted once per chunk. */
+#define UNDECIDED \
+    " SELECT k.part, k.wave_id::int8 << 32 | r.seq, 1::int2, r.customer_id, k.wave_id, k.chunk_no," \
+    " NULL::timestamptz, 2::int2, k.reason, NULL::int4, NULL::int4, w.channel, c.class" \
+    " FROM chunk k JOIN wave w USING (wave_id) JOIN campaign c USING (campaign_id) JOIN recipient r" \
+    " ON r.part = $1 AND r.set_id = w.set_id AND r.seq BETWEEN k.seq_lo AND k.seq_hi" \
+    " WHERE k.part = $1 AND k.state = 0 AND ($5::int4[] IS NULL OR k.wave_id = ANY($5)) AND ($7 = 0" \
+    " OR ($7 BETWEEN k.cust_lo AND k.cust_hi AND r.customer_id = $7))" \
+    " AND (k.wave_id::int8 << 32 | r.seq) < $2 AND ($4 = 0 OR c.partner_id = $4)" \
+    " AND $8::timestamptz IS NULL AND $9::timestamptz IS NULL ORDER BY 2 DESC LIMIT $3"
 #define ROWS(base) \
-    "WITH b AS MATERIALIZED (SELECT * FROM (" base " UNION ALL (" PUT_BACK ")) x ORDER BY" \
+    "WITH b AS MATERIALIZED (SELECT * FROM (" base " UNION ALL (" PUT_BACK ") UNION ALL (" UNDECIDED ")) x" \
+    " ORDER BY" \
     " contact_id DESC LIMIT $3)" \
     "SELECT b.contact_id, b.customer_id, now.verdict, now.reason, w.wave_no, b.attempt," \
     " b.rules_version, c.public_id, " SQL_CHANNEL("b.channel") ", " SQL_CLASS("b.class") \
     ", st.word, CASE WHEN b.verdict = 3 THEN " RULE("b.reason", "b.rule_id") " END, " \
     SQL_TIME("b.decided_at") ", " \
-    SQL_TIME("CASE WHEN st.word = 'waiting' THEN ec.not_before END") ", ($12::text IS NULL" \
+    SQL_TIME("CASE WHEN st.word = 'waiting' THEN coalesce(ec.not_before, k.not_before) END") ", ($12::text IS NULL" \
     " OR st.word = $12) AND ($13::int4 < 0 OR now.verdict = $13)" \
     " AND ($14::int4 < 0 OR now.reason = $14) FROM b LEFT JOIN wave w ON w.wave_id =" \
     " b.wave_id LEFT JOIN campaign c USING (campaign_id)" KNOWN " ORDER BY b.contact_id DESC"

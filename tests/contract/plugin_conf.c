@@ -183,7 +183,7 @@ static bool write_file(const char *name, const char *text)
     char path[128];
     (void)snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *f = fopen(path, "w");
-    return f && fputs(text, f) >= 0 && !fclose(f);
+    return f && fchmod(fileno(f), 0600) == 0 && fputs(text, f) >= 0 && !fclose(f);
 }
 
 static void remove_file(const char *name)
