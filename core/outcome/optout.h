@@ -16,8 +16,9 @@
 #define OPTOUT_WORDS_MAX 256u /* words of one kind in one set */
 #define OPTOUT_WORD_MAX 64u   /* bytes of one normalised word or phrase */
 #define OPTOUT_LOOK_MAX 4096u /* bytes of a message that are looked at */
-#define OPTOUT_WHOLE_MAX 256u /* bytes of a normalised message that can still be a plain opt-out   \
-                               */
+#define OPTOUT_WHOLE_MAX                                                                           \
+    256u /* bytes of a normalised message that can still be a plain opt-out                        \
+          */
 
 /* Stored in response.meaning; numbers are for ever. */
 enum optout_kind {

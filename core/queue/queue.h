@@ -11,8 +11,9 @@
 
 #define QUEUE_RESTING_MAX                                                                          \
     256u /* waves resting at once; beyond it the one that rests shortest is woken */
-#define QUEUE_LIVE_MAX 1024u /* chunks and echo batches in work or waiting for their last results  \
-                              */
+#define QUEUE_LIVE_MAX                                                                             \
+    1024u /* chunks and echo batches in work or waiting for their last results                     \
+           */
 
 struct queue;
 struct queue_config {

@@ -62,7 +62,7 @@ static const struct mistake mistakes[] = {
     {"instances = ( { name = \"a\"; plugin = \"channel_nowhere\"; } );", 1,
      "plugin channel_nowhere: plugins.directory is not set"},
     {"plugins = { directry = \"/x\"; };", 1,
-     "plugins.directry is not known; did you mean directory"},
+     "plugins.directry is not known; did you mean directory?"},
     {"plugins = { directory = 5; };", 1, "must be a string in quotes: plugins.directory"},
     {"instances = 5;", 1,
      "instances must be a list of groups: instances = ( { name = \"…\"; … } );"},

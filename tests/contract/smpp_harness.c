@@ -871,7 +871,8 @@ static void case_blocked_peer(struct bench *b)
     for (int i = 0; i < 100; i++)
         feed(b);
     run_for(b, 300);
-    /* on a slow machine the first deadlines have passed by now; what was written waits in any case */
+    /* on a slow machine the first deadlines have passed by now; what was written waits in any case
+     */
     check(b->in.n_taken > 5000 && b->in.n_completed == b->in.result_count[CGW_RES_NOT_SENT],
           "%u taken, the peer's TCP is blocked", b->in.n_taken);
     run_for(b, 800);

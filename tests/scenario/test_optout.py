@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""test_replies.py - what people write back, over the air: an opt-out word ends their contacts, messages already decided included, is
+"""test_optout.py - what people write back, over the air: an opt-out word ends their contacts, messages already decided included, is
 confirmed once, and everything else is kept and attributed without being taken for one. The words themselves: tests/unit and
 conf/optout.conf; here only that they arrive, in the alphabets of the network.
 """
