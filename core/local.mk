@@ -32,6 +32,11 @@ core_libcgwcore_a_SOURCES = \
 	core/config/config.h \
 	core/content/check.c \
 	core/content/check.h \
+	core/content/optout.c \
+	core/content/optout.h \
+	core/content/optout_conf.c \
+	core/content/optout_conf.h \
+	core/content/optout_text.c \
 	core/content/params.c \
 	core/content/params.h \
 	core/content/render.c \
@@ -75,11 +80,6 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/flush.c \
 	core/outcome/flush.h \
 	core/outcome/inbound.c \
-	core/outcome/optout.c \
-	core/outcome/optout.h \
-	core/outcome/optout_conf.c \
-	core/outcome/optout_conf.h \
-	core/outcome/optout_text.c \
 	core/outcome/outcome.h \
 	core/outcome/outcome_int.h \
 	core/outcome/receipts.c \

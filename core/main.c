@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <errno.h>
 #include <getopt.h>

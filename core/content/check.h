@@ -7,7 +7,7 @@
 #define CONTENT_CHECK_H
 
 #include "base/diag.h"
-#include "outcome/optout.h"
+#include "content/optout.h"
 #include "plugin/registry.h"
 
 struct content_found {

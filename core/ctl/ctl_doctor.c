@@ -6,7 +6,7 @@
 #include "address/address.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 #include "plugin/registry.h"
 #include "store/store_schema.h"
 

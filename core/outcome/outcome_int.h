@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/ring.h"
-#include "outcome/optout.h"
+#include "content/optout.h"
 #include "outcome/outcome.h"
 #include "store/store_outcome.h"
 #include <pthread.h>

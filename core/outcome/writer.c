@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "content/utf8.h"
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <errno.h>
 #include <stdio.h>

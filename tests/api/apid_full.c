@@ -12,7 +12,7 @@
 #include "content/check.h"
 #include "content/render.h"
 #include "dispatch/services.h"
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <signal.h>
 #include <sodium.h>

@@ -4,7 +4,7 @@
  * hit names its word; blanks and case around a reply change nothing. */
 #include "content/utf8.h"
 #include "fuzz_ingest.h"
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <string.h>
 

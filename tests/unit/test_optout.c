@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_optout.c - replies that revoke and replies that do not, against the shipped words of
  * conf/optout.conf. */
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* optout.c - see optout.h: word sets and the matcher. Levelling of text: optout_text.c. */
-#include "outcome/optout.h"
+#include "content/optout.h"
 
 #include "content/utf8.h"
 

@@ -2,7 +2,7 @@
 /* optout_conf.c - see optout_conf.h. Form:
  *   sets = ( { locale = "en"; stop = [ "STOP", ... ]; all = [ ... ]; start = [ ... ]; help = [ ...
  * ]; polite = [ ... ]; }, ... ); Source: libconfig 1.5 manual. */
-#include "outcome/optout_conf.h"
+#include "content/optout_conf.h"
 
 #include <errno.h>
 #include <libconfig.h>

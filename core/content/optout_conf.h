@@ -2,10 +2,10 @@
 /* optout_conf.h - opt-out words from a libconfig file (conf/optout.conf): the one place where they
  * are written down. Errors say file:line and what would be right; on failure nothing is loaded. Any
  * thread. */
-#ifndef OUTCOME_OPTOUT_CONF_H
-#define OUTCOME_OPTOUT_CONF_H
+#ifndef CONTENT_OPTOUT_CONF_H
+#define CONTENT_OPTOUT_CONF_H
 
-#include "outcome/optout.h"
+#include "content/optout.h"
 
 #define OPTOUT_CONF_MAX 262144u /* bytes of the file */
 

@@ -2,7 +2,7 @@
 /* optout_text.c - optout_normalise(): level everything in which two spellings of the same reply
  * differ. Source: Unicode 15 blocks and general categories, as ranges; only what replies to
  * messages really hold. */
-#include "outcome/optout.h"
+#include "content/optout.h"
 
 #include "content/utf8.h"
 

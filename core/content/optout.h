@@ -3,8 +3,8 @@
  * allocation, no logging. What follows from the answer (do-not-disturb rows, one confirmation) is
  * the outcome writer's. Words: conf/optout.conf, optout_conf.h. Sources: 47 CFR 64.1200(a)(10)
  * (words that always revoke); the 2015 Chinese rules on SMS (easy opt-out by reply). */
-#ifndef OUTCOME_OPTOUT_H
-#define OUTCOME_OPTOUT_H
+#ifndef CONTENT_OPTOUT_H
+#define CONTENT_OPTOUT_H
 
 #include "base/cleanup.h"
 #include "base/diag.h"
