@@ -53,6 +53,7 @@ core_libcgwcore_a_SOURCES = \
 	core/db/db_int.h \
 	core/db/db_params.c \
 	core/db/db_result.c \
+	core/dispatch/again.c \
 	core/dispatch/control.c \
 	core/dispatch/decide.c \
 	core/dispatch/dispatch.c \
@@ -60,6 +61,7 @@ core_libcgwcore_a_SOURCES = \
 	core/dispatch/dispatch_int.h \
 	core/dispatch/inflight.c \
 	core/dispatch/inflight.h \
+	core/dispatch/judge.c \
 	core/dispatch/rate.c \
 	core/dispatch/routing.c \
 	core/dispatch/rules_cache.c \

@@ -1,40 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decide.c - one transaction per chunk under the part lock: facts → policy → reserve → log → seal.
- * Also the later look at rows that were decided and not yet intended. Source: sql/README.md,
+/* decide.c - one transaction per chunk or set of echo rows under the part lock: judge (judge.c) →
+ * reserve → log → seal. Also what is left of a chunk that is resumed. Source: sql/README.md,
  * "Protocol". */
 #include "dispatch/dispatch_int.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/metrics.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 static int64_t shifted(int64_t database_ms)
 {
     clock_set_utc(database_ms);
     return database_ms + clock_shift_get();
-}
-
-static int64_t contact_id(const struct batch *b, const struct contact_row *r)
-{
-    return (int64_t)b->chunk.wave_id << 32 | r->seq;
-}
-
-static uint32_t caps_mask(const struct batch *b, const struct policy_request *req)
-{
-    return policy_caps_for(rules_of(b->rules), req);
-}
-
-static struct policy_request request_of(const struct wave_info *w)
-{
-    return (struct policy_request){.contact_class = w->contact_class,
-                                   .channel = w->channel,
-                                   .not_before_ms = w->not_before_ms,
-                                   .not_after_ms = w->not_after_ms,
-                                   .validity_ms = w->validity_ms};
 }
 
 /* Control, rules and content of the wave; CGW_ENOTFOUND when the wave is not running any more. */
@@ -70,146 +49,12 @@ void batch_done(struct worker *w)
     arena_done(&b->arena);
 }
 
-static int read_facts(struct worker *w, int64_t now_ms, struct diag *diag)
-{
-    struct batch *b = &w->batch;
-    struct policy_request req = request_of(b->wave);
-    struct facts_query q = {.part = b->chunk.part,
-                            .partner_id = b->wave->partner_id,
-                            .contact_class = b->wave->contact_class,
-                            .channel = b->wave->channel,
-                            .purpose = b->wave->purpose,
-                            .wave_id = b->chunk.wave_id,
-                            .now_ms = now_ms,
-                            .rules = rules_of(b->rules),
-                            .cap_mask = caps_mask(b, &req)};
-    int rc = store_facts(w->db, &q, b->rows + b->at, b->n - b->at, diag);
-    for (int i = b->at; rc == 0 && i < b->n;
-         i++) { /* consecutive rows share a place as a rule: one look each */
-        if (i > b->at && b->rows[i].place == b->rows[i - 1].place)
-            b->rows[i].facts.windows = b->rows[i - 1].facts.windows;
-        else
-            rc = rules_windows(b->rules, w->db, (int16_t)b->rows[i].place, b->wave->contact_class,
-                               b->wave->channel, &b->rows[i].facts.windows, diag);
-        b->rows[i].facts.holds_reservation = b->rows[i].keeps;
-    }
-    return rc;
-}
-
-static void judge(struct batch *b, struct contact_row *r, int64_t now_ms)
-{
-    struct policy_request req = request_of(b->wave);
-    if (b->wave->cancelled)
-        r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = REASON_CAMPAIGN_CANCELLED};
-    else
-        policy_decide(rules_of(b->rules), &req, &r->facts, now_ms, &r->verdict);
-}
-
-static void deny(struct contact_row *r, int reason)
-{
-    r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = reason};
-}
-
-static void message_of(const struct batch *b, const struct contact_row *r,
-                       const struct route_info *t, struct cgw_message *m)
-{
-    *m = (struct cgw_message){
-        .size = sizeof *m,
-        .lane = b->wave->lane,
-        .channel = b->wave->channel,
-        .contact_class = b->wave->contact_class,
-        .to = {.kind = strchr(r->address, '@') ? CGW_ADDR_EMAIL : CGW_ADDR_E164,
-               .len = (uint32_t)strlen(r->address),
-               .text = r->address},
-        .want_receipt = t->receipts,
-        .n_parts = r->n_parts,
-        .parts = r->parts,
-        .group = (uint64_t)b->wave->campaign_id,
-        .service_code = t->service_code[0] ? t->service_code : NULL};
-    routing_sender(t, &m->from);
-}
-
-/* Render what policy allowed; content that cannot be made or carried is a hold with its reason. */
-static int make_content(struct worker *w, struct diag *diag)
-{
-    struct batch *b = &w->batch;
-    struct campaign_plugin *plugin = registry_campaign(w->d->cfg.registry, b->wave->plugin);
-    if (!plugin)
-        return diag_set(diag, CGW_EINVAL, "", "campaign plugin %s is not loaded", b->wave->plugin);
-    int n = b->n - b->at;
-    const char **params = arena_alloc(&b->arena, (size_t)n * sizeof *params);
-    uint32_t *lens = arena_alloc(&b->arena, (size_t)n * sizeof *lens), m = 0;
-    int *row_of = arena_alloc(&b->arena, (size_t)n * sizeof *row_of);
-    if (!params || !lens || !row_of)
-        return diag_set(diag, CGW_ELIMIT, "", "content of one chunk exceeds %u bytes",
-                        BATCH_ARENA_MAX);
-    for (int i = b->at; i < b->n; i++) {
-        if (b->rows[i].verdict.kind != VERDICT_ALLOW || b->rows[i].gone)
-            continue;
-        params[m] = b->rows[i].params;
-        lens[m] = b->rows[i].params_len;
-        row_of[m++] = i;
-    }
-    if (m == 0)
-        return 0;
-    struct cgw_builder *builder = NULL;
-    int rc = render_builder_new(b->render, &b->arena, params, lens, m, &builder, diag);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = 0; i < m; i++)
-        render_builder_set_customer(builder, i, (uint64_t)b->rows[row_of[i]].customer_id,
-                                    b->rows[row_of[i]].lang);
-    rc = campaign_render(plugin, b->render, 0, render_builder_customers(builder), m, builder);
-    for (uint32_t i = 0; rc == 0 && i < m; i++) {
-        struct contact_row *r = &b->rows[row_of[i]];
-        const struct render_message *msg = render_builder_message(builder, i);
-        r->parts = msg->parts;
-        r->n_parts = msg->n_parts;
-        if (msg->rc == CGW_ENOTFOUND)
-            deny(r, REASON_CONTENT_FIELD_MISSING);
-        else if (msg->rc < 0 || msg->n_parts == 0)
-            deny(r, msg->rc == CGW_ELIMIT ? REASON_CONTENT_TOO_LONG : REASON_CONTENT_FIELD_MISSING);
-    }
-    render_builder_free(builder);
-    return rc < 0 ? diag_set(diag, rc, "", "campaign plugin %s cannot render: %s", b->wave->plugin,
-                             diag_code_name(rc))
-                  : 0;
-}
-
-/* A route, and does the content fit it? */
-static void check_routes(struct worker *w)
-{
-    struct batch *b = &w->batch;
-    for (int i = b->at; i < b->n; i++) {
-        struct contact_row *r = &b->rows[i];
-        if (r->verdict.kind != VERDICT_ALLOW || r->gone)
-            continue;
-        const struct route_info *t =
-            routing_choose(b->control, w->d->cfg.registry, b->wave, r, false);
-        if (!t) {
-            deny(r, REASON_ROUTE_NONE);
-            continue;
-        }
-        struct cgw_message m;
-        struct cgw_check check = {.size = sizeof check};
-        message_of(b, r, t, &m);
-        instance_check(registry_find(w->d->cfg.registry, t->instance), &m, 1, &check);
-        r->segments = check.segments ? check.segments : 1;
-        r->route_id = t->route_id;
-        if (check.code == CGW_ELIMIT || r->segments > (uint32_t)t->max_segments)
-            deny(r, REASON_CONTENT_TOO_LONG);
-        else if (check.code < 0)
-            deny(r, REASON_ADDRESS_INVALID);
-    }
-}
-
 /* Until when a reservation made at that moment counts where a contact would: the first end of a
  * period (sliding caps: of a day). */
 static int64_t reserved_until(const struct batch *b, int64_t at_ms)
 {
-    struct policy_request req = request_of(b->wave);
     const struct rules *rules = rules_of(b->rules);
-    uint32_t mask = rules->classes[req.contact_class].counts ? caps_mask(b, &req) : 0;
+    uint32_t mask = rules->classes[b->wave->contact_class].counts ? judge_caps(b) : 0;
     int64_t until = INT64_MAX;
     for (uint32_t c = 0; c < rules->n_caps; c++) {
         int64_t end = mask >> c & 1 ? cap_period_end_ms(&rules->caps[c], at_ms) : INT64_MAX;
@@ -223,9 +68,8 @@ static int64_t reserved_until(const struct batch *b, int64_t at_ms)
 static int refresh_reservations(struct worker *w, int64_t now_ms, struct diag *diag)
 {
     struct batch *b = &w->batch;
-    struct policy_request req = request_of(b->wave);
     const struct rules *rules = rules_of(b->rules);
-    uint32_t mask = caps_mask(b, &req);
+    uint32_t mask = judge_caps(b);
     int64_t ids[STORE_CHUNK_ROWS / 10], at[STORE_CHUNK_ROWS / 10];
     int which[STORE_CHUNK_ROWS / 10], n = 0;
     for (int i = 0; i < b->n && n < (int)ARRAY_LEN(ids); i++)
@@ -341,18 +185,10 @@ static int by_value(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* "Not found" means "nothing to send" to our callers; of something that ought to exist it is an
- * error. */
-static int loud(int rc)
-{
-    return rc == CGW_ENOTFOUND ? CGW_EINVAL : rc;
-}
-
 static int write_decided(struct worker *w, const struct part_lock *lock, int64_t now_ms,
                          struct diag *diag)
 {
     struct batch *b = &w->batch;
-    struct policy_request req = request_of(b->wave);
     struct decided x;
     if (decided_alloc(b, &x) < 0)
         return diag_set(diag, CGW_ELIMIT, "", "one chunk exceeds %u bytes", BATCH_ARENA_MAX);
@@ -370,8 +206,8 @@ static int write_decided(struct worker *w, const struct part_lock *lock, int64_t
     struct seal seal;
     unsigned char digest[SEAL_DIGEST];
     seal_begin(&seal, lock->digest);
-    int rc = store_caps_reserve(w->db, b->chunk.part, rules_of(b->rules), caps_mask(b, &req),
-                                now_ms, x.reserve, x.n_reserve, diag);
+    int rc = store_caps_reserve(w->db, b->chunk.part, rules_of(b->rules), judge_caps(b), now_ms,
+                                x.reserve, x.n_reserve, diag);
     if (rc == 0)
         rc = store_caps_release(w->db, b->chunk.part, x.release, x.n_release, NULL, diag);
     if (rc == 0)
@@ -448,21 +284,21 @@ static int decide_locked(struct worker *w, const struct part_lock *lock, int64_t
                          struct diag *diag)
 {
     struct batch *b = &w->batch;
-    int rc = read_facts(w, now_ms, diag);
+    int rc = judge_facts(w, now_ms, diag);
     if (rc < 0)
         return loud(rc);
     for (int i = 0; i < b->n; i++)
-        judge(b, &b->rows[i], now_ms);
-    rc = make_content(w, diag);
+        judge_policy(b, &b->rows[i], now_ms);
+    rc = judge_content(w, diag);
     if (rc < 0)
         return loud(rc);
-    check_routes(w);
+    judge_routes(w);
     b->reserved_until_ms = reserved_until(b, now_ms);
     b->facts_ver = lock->facts_ver;
     return write_decided(w, lock, now_ms, diag);
 }
 
-static int lock_part(struct worker *w, struct part_lock *lock, int64_t *ret_now, struct diag *diag)
+int decide_lock(struct worker *w, struct part_lock *lock, int64_t *ret_now, struct diag *diag)
 {
     struct batch *b = &w->batch;
     int64_t epoch = queue_epoch(w->d->queue, b->chunk.part);
@@ -498,7 +334,7 @@ int decide_chunk(struct worker *w, const struct chunk_ref *c, struct diag *diag)
     int64_t t0 = clock_mono_us();
     int rc = batch_open(w, c, false, diag);
     if (rc == 0)
-        rc = lock_part(w, &lock, &now_ms, diag);
+        rc = decide_lock(w, &lock, &now_ms, diag);
     if (rc == 0)
         rc = whole_chunk_waits(w, now_ms, &until, &reason, diag);
     if (rc == 0 && until) {
@@ -527,7 +363,7 @@ int decide_echo(struct worker *w, const struct echo_due *e, struct diag *diag)
     int64_t now_ms = 0;
     int rc = batch_open(w, &c, true, diag);
     if (rc == 0)
-        rc = lock_part(w, &lock, &now_ms, diag);
+        rc = decide_lock(w, &lock, &now_ms, diag);
     if (rc == 0)
         rc = store_echo_claim(w->db, e->part, e->wave_id, b->wave->set_id, now_ms,
                               b->wave->cancelled, &b->arena, b->rows, DISPATCH_WINDOW_ROWS, &b->n,
@@ -567,7 +403,7 @@ int decide_resume(struct worker *w, const struct chunk_ref *c, struct diag *diag
     int64_t now_ms = 0;
     int rc = batch_open(w, c, false, diag);
     if (rc == 0)
-        rc = lock_part(w, &lock, &now_ms, diag);
+        rc = decide_lock(w, &lock, &now_ms, diag);
     if (rc == 0)
         rc = store_recipients_resume(w->db, c, b->wave->set_id, &b->arena, b->rows,
                                      STORE_CHUNK_ROWS, &b->n, diag);
@@ -583,9 +419,9 @@ int decide_resume(struct worker *w, const struct chunk_ref *c, struct diag *diag
     if (rc == 0)
         rc = resume_reservations(w, diag);
     if (rc == 0)
-        rc = loud(make_content(w, diag));
+        rc = loud(judge_content(w, diag));
     if (rc == 0)
-        check_routes(w);
+        judge_routes(w);
     b->facts_ver = INT64_MIN; /* the first intent looks at the facts again */
     return finish(w, rc, diag);
 }
@@ -603,143 +439,5 @@ int decide_echo_back(struct worker *w, int delay_ms, struct diag *diag)
     if (rc == 0)
         rc = db_commit(w->db, diag);
     db_rollback(w->db);
-    return rc;
-}
-
-/* ---- again
- * ----------------------------------------------------------------------------------------------------------
- */
-struct withdrawn {
-    struct event_row *events;
-    struct echo_row *echo;
-    struct stat_delta *stats;
-    int64_t *release, *denied_seq;
-    int n_events, n_echo, n_stats, n_release;
-};
-
-/* In an arena of its own: a busy fact clock asks for this before every window of a chunk. */
-static int withdraw_alloc(const struct batch *b, struct arena *a, struct withdrawn *x)
-{
-    size_t n = (size_t)(b->n - b->at) + 1;
-    *x = (struct withdrawn){.events = arena_alloc(a, n * sizeof *x->events),
-                            .echo = arena_alloc(a, n * sizeof *x->echo),
-                            .stats = arena_alloc(a, n * sizeof *x->stats),
-                            .release = arena_alloc(a, n * sizeof *x->release),
-                            .denied_seq = arena_alloc(a, n * sizeof *x->denied_seq)};
-    return x->events && x->echo && x->stats && x->release && x->denied_seq ? 0 : CGW_ELIMIT;
-}
-
-static void withdraw(struct batch *b, struct contact_row *r, int64_t now_ms, struct withdrawn *x)
-{
-    const struct verdict *v = &r->verdict;
-    r->gone = true;
-    if (v->kind == VERDICT_DEFER) {
-        x->echo[x->n_echo++] = (struct echo_row){.seq = r->seq,
-                                                 .attempt = (int16_t)(r->attempt + 1),
-                                                 .tries = r->tries,
-                                                 .not_before_ms = v->until_ms,
-                                                 .reason = (int16_t)v->reason,
-                                                 .keeps = true};
-        return;
-    }
-    x->denied_seq[x->n_events] = r->seq;
-    x->release[x->n_release++] = contact_id(b, r);
-    x->stats[x->n_stats++] = (struct stat_delta){
-        .wave_id = b->chunk.wave_id, .kind = STAT_HELD, .code = v->reason, .n = 1};
-    x->events[x->n_events++] = (struct event_row){.contact_id = contact_id(b, r),
-                                                  .attempt = r->attempt,
-                                                  .seg = -1,
-                                                  .kind = EVENT_CANCELLED,
-                                                  .ts_ms = now_ms,
-                                                  .code = v->reason,
-                                                  .code_space = "campgw.reason"};
-}
-
-static int by_event(const void *a, const void *b)
-{
-    const struct event_row *x = a, *y = b;
-    return x->contact_id < y->contact_id ? -1 : x->contact_id > y->contact_id;
-}
-
-static int write_withdrawn(struct worker *w, const struct part_lock *lock, struct withdrawn *x,
-                           struct diag *diag)
-{
-    struct batch *b = &w->batch;
-    int32_t part = b->chunk.part, wave = b->chunk.wave_id;
-    struct seal seal;
-    unsigned char digest[SEAL_DIGEST];
-    qsort(x->events, (size_t)x->n_events, sizeof *x->events, by_event);
-    seal_begin(&seal, lock->digest);
-    int rc =
-        store_events_write(w->db, part, lock->seal_no + 1, x->events, x->n_events, &seal, diag);
-    if (rc == 0 && x->n_events)
-        rc = store_seal_append(w->db, &seal, part, lock->seal_no + 1, SEAL_FLUSH, wave,
-                               b->chunk.chunk_no, lock->digest, w->d->cfg.sign_key, digest, diag);
-    if (rc == 0)
-        rc = store_caps_release(w->db, part, x->release, x->n_release, NULL, diag);
-    if (rc == 0 && b->echo)
-        rc = store_echo_delete(w->db, part, wave, x->denied_seq, x->n_events, diag);
-    if (rc == 0)
-        rc = store_echo_put(w->db, part, wave, x->echo, x->n_echo, diag);
-    if (rc == 0 && x->n_stats)
-        rc = store_stat_add(w->db, w->owner, x->stats, x->n_stats, diag);
-    return rc;
-}
-
-int decide_again(struct worker *w, struct diag *diag)
-{
-    struct batch *b = &w->batch;
-    struct part_lock lock;
-    struct withdrawn x;
-    int64_t now_ms = 0;
-    struct control *fresh = control_ref(w, diag);
-    if (!fresh)
-        return CGW_EDB;
-    const struct wave_info *wave = control_wave(fresh, b->chunk.wave_id);
-    if (!wave) { /* paused meanwhile: leave the rows as they are, the chunk is resumed later */
-        control_unref(w->d, fresh);
-        return CGW_ENOTFOUND;
-    }
-    control_unref(w->d, b->control);
-    b->control = fresh;
-    b->wave = wave;
-    struct rules_ref *rules = NULL;
-    int rc = rules_cache_get(w->d->cfg.rules, w->db, 0, &rules, diag);
-    if (rc < 0)
-        return rc;
-    rules_unref(b->rules);
-    b->rules = rules;
-    struct arena scratch;
-    arena_init(&scratch, BATCH_ARENA_MAX);
-    rc = lock_part(w, &lock, &now_ms, diag);
-    for (int i = b->at; i < b->n; i++)
-        b->rows[i].keeps = true; /* counted when it was decided */
-    if (rc == 0)
-        rc = loud(read_facts(w, now_ms, diag));
-    if (rc == 0 && withdraw_alloc(b, &scratch, &x) < 0)
-        rc = diag_set(diag, CGW_ELIMIT, "", "one chunk exceeds %u bytes", BATCH_ARENA_MAX);
-    for (int i = b->at; rc == 0 && i < b->n; i++) {
-        struct contact_row *r = &b->rows[i];
-        if (r->gone)
-            continue;
-        bool held = r->verdict.kind !=
-                    VERDICT_ALLOW; /* content or route, found when the chunk was resumed */
-        if (!held)
-            judge(b, r, now_ms);
-        if (r->verdict.kind == VERDICT_ALLOW &&
-            now_ms >=
-                b->reserved_until_ms) /* counted in a period that is over: stand in line again */
-            r->verdict = (struct verdict){.kind = VERDICT_DEFER, .until_ms = now_ms};
-        if (r->verdict.kind != VERDICT_ALLOW)
-            withdraw(b, r, now_ms, &x);
-    }
-    if (rc == 0)
-        rc = write_withdrawn(w, &lock, &x, diag);
-    if (rc == 0)
-        rc = db_commit(w->db, diag);
-    db_rollback(w->db);
-    arena_done(&scratch);
-    if (rc == 0)
-        b->facts_ver = lock.facts_ver;
     return rc;
 }

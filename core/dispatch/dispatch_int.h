@@ -89,6 +89,18 @@ struct worker {
     uint64_t seen_wakes;
 };
 
+static inline int64_t contact_id(const struct batch *b, const struct contact_row *r)
+{
+    return (int64_t)b->chunk.wave_id << 32 | r->seq;
+}
+
+/* "Not found" means "nothing to send" to who asks for a batch; of something that ought to exist it
+ * is an error. */
+static inline int loud(int rc)
+{
+    return rc == CGW_ENOTFOUND ? CGW_EINVAL : rc;
+}
+
 /* control.c */
 struct control *control_ref(struct worker *w,
                             struct diag *diag); /* fresh enough snapshot, counted; NULL with diag */
@@ -111,20 +123,33 @@ void rate_owe(struct dispatch *d, const struct route_info *r,
               uint32_t segments); /* a message longer than the bucket */
 void rate_back(struct dispatch *d, const struct route_info *r, uint32_t segments);
 
+/* judge.c: rows of w->batch from `at` on get facts, a verdict, texts of the allowed ones, a route.
+ * Content that cannot be made or carried is a hold with its reason. */
+int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag) CGW_NODISCARD;
+void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms);
+int judge_content(struct worker *w, struct diag *diag) CGW_NODISCARD;
+void judge_routes(struct worker *w);        /* also: does the content fit it? */
+uint32_t judge_caps(const struct batch *b); /* slots of the caps that count its contacts */
+
 /* decide.c: fill w->batch. 0 = batch ready to send; CGW_ENOTFOUND = nothing to send of it (all
  * held, waiting or done). */
 int decide_chunk(struct worker *w, const struct chunk_ref *c, struct diag *diag) CGW_NODISCARD;
 int decide_echo(struct worker *w, const struct echo_due *e, struct diag *diag) CGW_NODISCARD;
 int decide_resume(struct worker *w, const struct chunk_ref *c, struct diag *diag) CGW_NODISCARD;
-/* Look again at the rows not yet intended: new do-not-disturb entries, closing hours, changed
- * rules, cancelled campaign. */
-int decide_again(struct worker *w, struct diag *diag) CGW_NODISCARD;
 /* Decided echo rows of the batch that will not be sent now wait again. */
 int decide_echo_back(struct worker *w, int delay_ms, struct diag *diag) CGW_NODISCARD;
+/* Opens a transaction with the part of the batch locked. CGW_ENOTFOUND: sending is switched off;
+ * CGW_EBUSY: the rules are others than those of the batch. */
+int decide_lock(struct worker *w, struct part_lock *lock, int64_t *ret_now,
+                struct diag *diag) CGW_NODISCARD;
+void batch_done(struct worker *w);
+
+/* again.c: look again at the rows not yet intended: new do-not-disturb entries, closing hours,
+ * changed rules, cancelled campaign. */
+int decide_again(struct worker *w, struct diag *diag) CGW_NODISCARD;
 
 /* send.c: windows of w->batch until it is empty, halted or paused. */
 int send_batch(struct worker *w, struct diag *diag) CGW_NODISCARD;
-void batch_done(struct worker *w);
 void run_free(struct chunk_run *r);
 
 bool dispatch_wait(struct worker *w, int ms); /* true = stop */

@@ -180,7 +180,7 @@ static void contact_of(struct worker *w, const struct contact_row *r, const stru
         .part = b->chunk.part,
         .wave_id = b->chunk.wave_id,
         .route_id = t->route_id,
-        .contact_id = (int64_t)b->chunk.wave_id << 32 | r->seq,
+        .contact_id = contact_id(b, r),
         .customer_id = r->customer_id,
         .attempt = r->attempt,
         .tries = r->tries,
