@@ -106,11 +106,15 @@ int cluster_create_database(struct db *db, const char *name, struct diag *diag)
     return db_script(db, sql, diag);
 }
 
-int cluster_become_owner(struct db *db, const char *database, bool superuser, struct diag *diag)
+int cluster_grant_owner(struct db *db, const char *database, struct diag *diag)
 {
     char sql[200];
     (void)snprintf(sql, sizeof sql,
                    "GRANT CREATE, CONNECT, TEMPORARY ON DATABASE %s TO " DB_OWNER_ROLE, database);
-    int rc = superuser && database ? db_script(db, sql, diag) : 0;
-    return rc < 0 ? rc : db_script(db, "SET ROLE " DB_OWNER_ROLE, diag);
+    return db_script(db, sql, diag);
+}
+
+int cluster_become_owner(struct db *db, struct diag *diag)
+{
+    return db_script(db, "SET ROLE " DB_OWNER_ROLE, diag);
 }

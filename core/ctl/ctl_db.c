@@ -28,16 +28,13 @@ static int open_owner(struct ctl *c, const char *conninfo, struct db **ret, stru
 {
     char as_admin[CONNINFO_MAX];
     const char *account = ctl_has(c, "database") ? NULL : local_admin_account();
-    bool superuser = false;
     int rc = local_db_open(conninfo, NULL, ret, d);
     if (rc < 0 && account && local_conninfo_with(conninfo, "user", account, as_admin) == 0) {
         struct diag again = {0};
         if (local_db_open(as_admin, account, ret, &again) == 0)
             rc = 0;
     }
-    if (rc == 0)
-        rc = cluster_is_superuser(*ret, &superuser, d);
-    return rc < 0 ? rc : cluster_become_owner(*ret, NULL, superuser, d);
+    return rc < 0 ? rc : cluster_become_owner(*ret, d);
 }
 
 struct applied {

@@ -27,10 +27,9 @@ int cluster_database_exists(struct db *db, const char *name, bool *ret,
 int cluster_roles_exist(struct db *db, bool *ret, struct diag *diag) CGW_NODISCARD;
 int cluster_create_roles(struct db *db, const char *file, struct diag *diag) CGW_NODISCARD;
 int cluster_create_database(struct db *db, const char *name, struct diag *diag) CGW_NODISCARD;
-/* Act as the schema's owner from here on; grants CREATE on the database first when a superuser
- * asks. */
-int cluster_become_owner(struct db *db, const char *database, bool superuser,
-                         struct diag *diag) CGW_NODISCARD;
+int cluster_grant_owner(struct db *db, const char *database, struct diag *diag) CGW_NODISCARD;
+/* Act as the schema's owner from here on. */
+int cluster_become_owner(struct db *db, struct diag *diag) CGW_NODISCARD;
 bool cluster_name_ok(const char *name); /* a-z, 0-9, _ : goes into a statement as it is */
 
 /* A file at once or not at all, fsynced. mode 0600 ...; -EEXIST when there is one. */

@@ -86,7 +86,9 @@ static int as_superuser(struct setup *s, struct diag *d)
         return rc;
     step(s, there ? "present" : "created", "database %s", s->dbname);
     rc = reopen(s, d);
-    return rc < 0 ? rc : cluster_become_owner(s->db, s->dbname, true, d);
+    if (rc == 0)
+        rc = cluster_grant_owner(s->db, s->dbname, d);
+    return rc < 0 ? rc : cluster_become_owner(s->db, d);
 }
 
 static int as_owner(struct setup *s, struct diag *d)
@@ -98,7 +100,7 @@ static int as_owner(struct setup *s, struct diag *d)
     if (rc == 0 && !there)
         rc = diag_set(d, CGW_EDENIED, "",
                       "the roles are missing and this connection may not make them");
-    return rc < 0 ? rc : cluster_become_owner(s->db, NULL, false, d);
+    return rc < 0 ? rc : cluster_become_owner(s->db, d);
 }
 
 static void migrated(void *ctx, int version, const char *file)

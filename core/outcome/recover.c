@@ -107,7 +107,7 @@ int outcome_recover_part(struct db *db, const struct outcome_config *cfg, int32_
                          int64_t epoch, int64_t *ret_in_doubt, struct diag *diag)
 {
     struct open_contact *c = malloc(RECOVER_MAX * sizeof *c);
-    int n = 0, rc;
+    int n = 0, rc = 0;
     *ret_in_doubt = 0;
     if (!c)
         return diag_set(diag, -ENOMEM, "", "out of memory");

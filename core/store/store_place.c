@@ -35,7 +35,7 @@ int store_place_get(struct db *db, const char *region, const char *const *zones,
     if (n > STORE_PLACE_ZONES_MAX)
         return diag_set(diag, CGW_ELIMIT, "", "a place has at most %u candidate zones",
                         STORE_PLACE_ZONES_MAX);
-    const char *sorted[STORE_PLACE_ZONES_MAX];
+    const char *sorted[STORE_PLACE_ZONES_MAX] = {NULL}; /* no zone at all is a place, too */
     for (size_t i = 0; i < n; i++)
         sorted[i] = zones[i];
     qsort(sorted, n, sizeof *sorted, by_name); /* one set of zones = one place */
