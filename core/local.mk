@@ -10,12 +10,16 @@ core_libcgwcore_a_SOURCES = \
 	core/base/clock.h \
 	core/base/diag.c \
 	core/base/diag.h \
+	core/base/file.c \
+	core/base/file.h \
 	core/base/log.c \
 	core/base/log.h \
 	core/base/metrics.c \
 	core/base/metrics.h \
 	core/base/ring.c \
 	core/base/ring.h \
+	core/base/word.c \
+	core/base/word.h \
 	core/address/address.c \
 	core/address/address.h \
 	core/address/address_phone.c \

@@ -132,8 +132,6 @@ const struct api_route *route_find(const char *method, const char *path,
 int routes_check(struct diag *diag);
 
 /* ---- values --------------------------------------------------------------------------------- */
-/* NULL when nothing is near */
-const char *nearest_word(const char *word, const char *const *words, unsigned n);
 /* Checks query parameters against the route's table, limit and cursor; collects errors. */
 void query_check(struct api_request *req, struct api_response *resp);
 /* Strict parse: UTF-8, depth, doubled members, int64. NULL with a problem written. */

@@ -6,6 +6,8 @@
 #endif
 #include "api/api_int.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -35,15 +37,8 @@ int spool_write(struct api *api, struct api_stream *s, const void *data, size_t 
         return -ENOSPC;
     }
     s->len += (int64_t)len; /* counted even if the write fails: given back in spool_close() */
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(s->fd, (const char *)data + done, len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -ENOSPC : -EIO;
-        done += (size_t)n;
-    }
-    return 0;
+    int rc = file_write(s->fd, data, len);
+    return rc == 0 ? 0 : rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : -EIO;
 }
 
 void spool_close(struct api *api, struct api_stream *s)

@@ -4,52 +4,15 @@
  * RFC 6901. */
 #include "api/api_int.h"
 
+#include "base/word.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define POINTER_MAX 192
-#define WORD_MAX 64u
 #define STRING_MAX 1000
 #define ARRAY_MAX 1000
-
-static unsigned edit_distance(const char *a, const char *b)
-{
-    unsigned row[WORD_MAX + 1];
-    size_t na = strlen(a), nb = strlen(b);
-    if (na > WORD_MAX || nb > WORD_MAX)
-        return UINT32_MAX;
-    for (unsigned k = 0; k <= nb; k++)
-        row[k] = k;
-    for (unsigned i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned k = 1; k <= nb; k++) {
-            unsigned best = diagonal + (a[i - 1] != b[k - 1]);
-            diagonal = row[k];
-            if (row[k] + 1 < best)
-                best = row[k] + 1;
-            if (row[k - 1] + 1 < best)
-                best = row[k - 1] + 1;
-            row[k] = best;
-        }
-    }
-    return row[nb];
-}
-
-const char *nearest_word(const char *word, const char *const *words, unsigned n)
-{
-    const char *best = NULL;
-    unsigned best_d = (unsigned)strlen(word) / 3 + 2; /* a third of the letters may differ */
-    for (unsigned i = 0; i < n; i++) {
-        unsigned d = edit_distance(word, words[i]);
-        if (d < best_d) {
-            best_d = d;
-            best = words[i];
-        }
-    }
-    return best;
-}
 
 /* ---- pointers ------------------------------------------------------------------------------- */
 static void pointer_add(char out[POINTER_MAX], const char *base, const char *name)
@@ -297,11 +260,9 @@ static const struct api_member *member_find(const struct api_member *table, cons
 static void unknown_member(struct api_response *resp, const char *ptr, const char *name,
                            const struct api_member *table)
 {
-    const char *words[64];
-    unsigned n = 0;
-    for (; table->name && n < ARRAY_LEN(words); table++)
-        words[n++] = table->name;
-    const char *near = nearest_word(name, words, n);
+    const char *near = NULL;
+    for (; table->name; table++)
+        near = word_nearer(name, table->name, near);
     if (near)
         api_error(resp, ptr, "unknown_member", "Not known here; did you mean \"%s\"?", near);
     else

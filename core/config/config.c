@@ -2,6 +2,8 @@
 /* config.c - see config.h. */
 #include "config/config.h"
 
+#include "base/word.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -64,41 +66,6 @@ const struct config_key config_keys[] = {
       "how long after its validity a message may still get its receipt"),
     {NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL}};
 
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(b);
-    unsigned row[64];
-    if (n >= ARRAY_LEN(row))
-        return 99;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; *a; a++, i++) { /* Levenshtein, one row */
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned cost = diagonal + (*a != b[j - 1]);
-            diagonal = row[j];
-            unsigned best = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = cost < best ? cost : best;
-        }
-    }
-    return row[n];
-}
-
-static const char *nearest(const char *key)
-{
-    const char *best = NULL;
-    unsigned least = 4;
-    for (const struct config_key *k = config_keys; k->key; k++) {
-        unsigned d = distance(key, k->key);
-        if (d < least) {
-            least = d;
-            best = k->key;
-        }
-    }
-    return best;
-}
-
 static int CGW_PRINTF(4, 5) complain(const struct config *c, const config_setting_t *s,
                                      struct diag *diag, const char *fmt, ...)
 {
@@ -153,7 +120,9 @@ static bool is_group(const char *name)
 static int unknown(const struct config *c, const config_setting_t *s, const char *name,
                    struct diag *diag)
 {
-    const char *near = nearest(name);
+    const char *near = NULL;
+    for (const struct config_key *k = config_keys; k->key; k++)
+        near = word_nearer(name, k->key, near);
     return near ? complain(c, s, diag, "unknown key %s; did you mean %s?", name, near)
                 : complain(c, s, diag, "unknown key %s", name);
 }

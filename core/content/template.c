@@ -3,6 +3,7 @@
  * audience. Expanding: template_expand.c. */
 #include "content/template_int.h"
 
+#include "base/word.h"
 #include "content/utf8.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 
 #define FIELD_NAME_MAX 64u
-#define SUGGEST_MAX 2u /* edits between a misspelt name and the one that is offered */
 
 /* ---- where
  * -------------------------------------------------------------------------------------------------------------------------
@@ -55,47 +55,15 @@ static bool name_ok(const char *s, size_t len)
     return true;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Edit distance without case, two rows at a time; names are short. */
-static uint32_t distance(const char *a, const char *b)
-{
-    uint32_t row[FIELD_NAME_MAX + 2];
-    size_t la = strlen(a), lb = strlen(b);
-    if (la > FIELD_NAME_MAX || lb > FIELD_NAME_MAX)
-        return UINT32_MAX;
-    for (uint32_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (uint32_t i = 1; i <= la; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= lb; j++) {
-            uint32_t change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-            diagonal = row[j];
-            uint32_t least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = change < least ? change : least;
-        }
-    }
-    return row[lb];
-}
-
 /* "Unknown field 'x'": the nearest name if there is one, and all that there are. */
 static int unknown_field(const char *where, const char *name, const char *const *fields,
                          uint32_t n_fields, struct diag *diag)
 {
     const char *near = NULL;
-    uint32_t best = SUGGEST_MAX + 1;
     char list[128] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < n_fields; i++) {
-        uint32_t d = distance(name, fields[i]);
-        if (d < best && d < strlen(name)) {
-            best = d;
-            near = fields[i];
-        }
+        near = word_nearer(name, fields[i], near);
         if (used < sizeof list - 1) {
             int n = snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", fields[i]);
             used += n > 0 ? (size_t)n : 0;

@@ -4,6 +4,7 @@
 #include "ctl/ctl.h"
 
 #include "base/clock.h"
+#include "base/word.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -83,43 +84,14 @@ bool ctl_opt_int(const struct ctl *c, const char *name, int64_t min, int64_t max
 /* ---- did you mean
  * ------------------------------------------------------------------------------------------------------------
  */
-#define NEAR_MAX 32u
-
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(b);
-    unsigned row[NEAR_MAX];
-    if (n >= NEAR_MAX || strlen(a) >= NEAR_MAX)
-        return NEAR_MAX;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; *a; a++, i++) { /* Levenshtein, one row kept */
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned cost = diagonal + (*a != b[j - 1]),
-                     least = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = cost < least + 1 ? cost : least + 1;
-        }
-    }
-    return row[n];
-}
-
-static const char *nearer(const char *word, const char *candidate, const char *best)
-{
-    unsigned d = distance(word, candidate);
-    return d <= 2 && (!best || d < distance(word, best)) ? candidate : best;
-}
-
 static const char *near_command(const char *noun, const char *word)
 {
     const char *best = NULL;
     for (const struct ctl_command *k = ctl_commands; k->noun; k++)
         if (!noun)
-            best = nearer(word, k->noun, best);
+            best = word_nearer(word, k->noun, best);
         else if (!strcmp(k->noun, noun) && k->verb)
-            best = nearer(word, k->verb, best);
+            best = word_nearer(word, k->verb, best);
     return best;
 }
 

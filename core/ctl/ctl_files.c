@@ -3,6 +3,8 @@
  * configuration's text from its own table. Source of the syntax: libconfig's manual. */
 #include "ctl/ctl_local.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -31,20 +33,6 @@ int local_mkdir(const char *path, unsigned mode, bool *ret_made, struct diag *di
                : diag_set(diag, -ENOTDIR, path, "is no directory");
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) == 0 ? 0 : -errno;
-}
-
 int local_write_new(const char *path, const void *data, size_t len, unsigned mode,
                     struct diag *diag)
 {
@@ -53,8 +41,8 @@ int local_write_new(const char *path, const void *data, size_t len, unsigned mod
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return diag_set(diag, -errno, path, "cannot write: %s", strerror(errno));
-    int rc = write_all(fd, data, len);
-    if (rc == 0 && fchmod(fd, (mode_t)mode) != 0)
+    int rc = file_write(fd, data, len);
+    if (rc == 0 && (fsync(fd) != 0 || fchmod(fd, (mode_t)mode) != 0))
         rc = -errno;
     (void)close(fd);
     if (rc == 0 && link(tmp, path) != 0) /* link(2) refuses an existing name, rename(2) does not */

@@ -6,6 +6,8 @@
 #endif
 #include "ingest/ingest_spool.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,20 +110,6 @@ struct spool *spool_new(const char *dir, uint64_t max_bytes, struct diag *diag)
     return s;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static int flush(struct spool *s, struct part_file *p, struct diag *diag)
 {
     if (!p->buffered)
@@ -130,7 +118,7 @@ static int flush(struct spool *s, struct part_file *p, struct diag *diag)
         p->fd = open_scratch(s->dir, diag);
     if (p->fd < 0)
         return p->fd;
-    int rc = write_all(p->fd, p->buffer, p->buffered);
+    int rc = file_write(p->fd, p->buffer, p->buffered);
     if (rc < 0)
         return file_fault(-rc, "written", diag);
     p->buffered = 0;

@@ -4,6 +4,8 @@
  * is loaded. */
 #include "plugin/conf_int.h"
 
+#include "base/word.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,45 +102,6 @@ int conf_schema_check(const struct cgw_option *options, uint32_t n, struct diag 
  * ------------------------------------------------------------------------------------------------------
  */
 
-#define WORD_MAX 64u
-
-/* Levenshtein distance with one row; words are cut to WORD_MAX. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1], na = strnlen(a, WORD_MAX), nb = strnlen(b, WORD_MAX);
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
-const char *conf_nearest(const char *word, const char *const *words, size_t n)
-{
-    const char *best = NULL;
-    size_t best_d =
-        strnlen(word, WORD_MAX) / 3 + 2; /* farther than a third of it is another word */
-    for (size_t i = 0; i < n; i++) {
-        size_t d = distance(word, words[i]);
-        if (d < best_d) {
-            best_d = d;
-            best = words[i];
-        }
-    }
-    return best;
-}
-
 /* ---- one instance
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -184,13 +147,11 @@ struct cgw_conf *conf_free(struct cgw_conf *c)
 static int unknown_key(const struct cgw_conf *c, const char *instance, const char *where,
                        const char *key, struct diag *diag)
 {
-    const char *words[PLUGIN_OPTIONS_MAX + ARRAY_LEN(callback_options) + ARRAY_LEN(registry_keys)];
-    size_t n = 0;
-    for (; n < c->n; n++)
-        words[n] = c->values[n].opt->key;
+    const char *near = NULL;
+    for (uint32_t i = 0; i < c->n; i++)
+        near = word_nearer(key, c->values[i].opt->key, near);
     for (size_t i = 0; i < ARRAY_LEN(registry_keys); i++)
-        words[n++] = registry_keys[i];
-    const char *near = conf_nearest(key, words, n);
+        near = word_nearer(key, registry_keys[i], near);
     return diag_set(diag, CGW_EINVAL, where,
                     near ? "instance %s: option %.60s is not known; did you mean %s?"
                          : "instance %s: option %.60s is not known%s",

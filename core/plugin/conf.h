@@ -57,7 +57,5 @@ const char *conf_item(const struct cgw_conf *c, const char *key, uint32_t i);
  * the loader. */
 int conf_schema_check(const struct cgw_option *options, uint32_t n,
                       struct diag *diag) CGW_NODISCARD;
-/* The nearest of n words to `word`, or NULL when none is close. */
-const char *conf_nearest(const char *word, const char *const *words, size_t n);
 
 #endif

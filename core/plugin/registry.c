@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/word.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,13 +77,14 @@ static int check_plugins_group(const config_setting_t *g, struct diag *diag)
         return complain(g, diag, "plugins must be a group: plugins: { directory = \"…\"; };", "");
     for (int i = 0; i < config_setting_length(g); i++) {
         const config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
-        const char *key = config_setting_name(s), *known = NULL;
-        for (size_t k = 0; k < ARRAY_LEN(plugins_words); k++)
+        const char *key = config_setting_name(s), *known = NULL, *near = NULL;
+        for (size_t k = 0; k < ARRAY_LEN(plugins_words); k++) {
             if (!strcmp(key, plugins_words[k]))
                 known = key;
+            near = word_nearer(key, plugins_words[k], near);
+        }
         if (!known) {
             char where[sizeof diag->where];
-            const char *near = conf_nearest(key, plugins_words, ARRAY_LEN(plugins_words));
             return diag_set(diag, CGW_EINVAL, place_of(s, where, sizeof where),
                             "plugins.%.60s is not known%s%s%s", key,
                             near ? "; did you mean "

@@ -2,6 +2,7 @@
 /* test_api_value.c - times, durations, cursors, UTF-8, request targets and entity values of the
  * API; no network, no database. */
 #include "api/api_int.h"
+#include "base/word.h"
 
 #include <criterion/criterion.h>
 #include <sodium.h>
@@ -184,15 +185,27 @@ Test(api_value, digests_of_rfc9530)
     cr_expect_eq(digest_parse("sha-256=:", have), -1);
 }
 
+static const char *nearest(const char *word)
+{
+    static const char *const words[] = {"name", "scopes", "expires_at", "to"};
+    const char *best = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        best = word_nearer(word, words[i], best);
+    return best;
+}
+
 Test(api_value, suggests_the_nearest_word)
 {
-    static const char *const words[] = {"name", "scopes", "expires_at"};
-    cr_expect_str_eq(nearest_word("nmae", words, 3), "name");
-    cr_expect_str_eq(nearest_word("scope", words, 3), "scopes");
-    cr_expect_str_eq(nearest_word("expiresAt", words, 3), "expires_at");
-    cr_expect_null(nearest_word("budget", words, 3));
+    cr_expect_str_eq(nearest("nmae"), "name");
+    cr_expect_str_eq(nearest("NAMES"), "name");
+    cr_expect_str_eq(nearest("scope"), "scopes");
+    cr_expect_str_eq(nearest("expiresAt"), "expires_at");
+    cr_expect_str_eq(nearest("too"), "to");
+    cr_expect_null(nearest("budget"));
+    cr_expect_null(nearest("x"), "no letter of it is right");
+    cr_expect_null(nearest(""));
     char longest[300];
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    cr_expect_null(nearest_word(longest, words, 3));
+    cr_expect_null(nearest(longest));
 }

@@ -4,6 +4,7 @@
  * caller's own. */
 #include "api/api_int.h"
 
+#include "base/word.h"
 #include "cgw/channel.h"
 #include "store/store_key.h"
 
@@ -48,13 +49,9 @@ static size_t take_scopes(struct api_request *req, struct api_response *resp,
         char at[40];
         (void)snprintf(at, sizeof at, "/scopes/%zu", i);
         if (api_scope_bit(word) < 0) {
-            const char *words[API_SCOPES_MAX];
-            unsigned k = 0;
-            while (k < API_SCOPES_MAX && api_scope_word((int)k)) {
-                words[k] = api_scope_word((int)k);
-                k++;
-            }
-            const char *near = nearest_word(word, words, k);
+            const char *near = NULL;
+            for (int k = 0; api_scope_word(k); k++)
+                near = word_nearer(word, api_scope_word(k), near);
             api_error(resp, at, "unknown_scope",
                       near ? "There is no such scope; did you mean \"%s\"?"
                            : "There is no such scope.%s",

@@ -6,6 +6,7 @@
 #endif
 #include "api/handlers/people.h"
 
+#include "base/file.h"
 #include "policy/policy.h"
 #include "store/store_contact.h"
 #include "store/store_ids.h"
@@ -168,14 +169,8 @@ struct export
 
 static int flush(struct export *e)
 {
-    for (size_t done = 0; done < e->b.len;) {
-        ssize_t n = write(e->fd, e->b.data + done, e->b.len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return diag_set(e->diag, -ENOSPC, "", "no space left for the export");
-        done += (size_t)n;
-    }
+    if (file_write(e->fd, e->b.data, e->b.len) < 0)
+        return diag_set(e->diag, -ENOSPC, "", "no space left for the export");
     e->written += e->b.len;
     buf_reset(&e->b);
     return e->written > e->max

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* word.c - see word.h. */
+#include "base/word.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#define WORD_MAX 64u /* longer ones are near nothing */
+
+static unsigned differ(char a, char b)
+{
+    return tolower((unsigned char)a) != tolower((unsigned char)b);
+}
+
+/* Levenshtein's, with one row. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[WORD_MAX + 1];
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > WORD_MAX || nb > WORD_MAX)
+        return UINT_MAX;
+    for (unsigned j = 0; j <= nb; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= na; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= nb; j++) {
+            unsigned least = diagonal + differ(a[i - 1], b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < least)
+                least = row[j] + 1;
+            if (row[j - 1] + 1 < least)
+                least = row[j - 1] + 1;
+            row[j] = least;
+        }
+    }
+    return row[nb];
+}
+
+const char *word_nearer(const char *word, const char *candidate, const char *best)
+{
+    size_t n = strlen(word), most = n / 3 + 1;
+    unsigned d = distance(word, candidate);
+    /* as many changes as letters make any word of any other */
+    return d <= most && d < n && (!best || d < distance(word, best)) ? candidate : best;
+}

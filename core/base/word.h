@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* word.h - "did you mean": the known word that a mistyped one was meant to be. */
+#ifndef BASE_WORD_H
+#define BASE_WORD_H
+
+/* The one of candidate and best that is nearer to word, or NULL when neither is close: at most a
+ * third of its letters and one more may differ; case counts nothing. To be called with each known
+ * word, first with best = NULL. */
+const char *word_nearer(const char *word, const char *candidate, const char *best);
+
+#endif
