@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/word.h"
 #include "content/check.h"
 #include "content/render.h"
 #include "dispatch/services.h"
@@ -96,13 +97,6 @@ static void one_option(void *arg, const struct cgw_option *opt, const char *show
     buf_printf(c->out, ",\"default\":%s,\"help\":", from_default ? "true" : "false");
     buf_put_json(c->out, opt->help ? opt->help : "", opt->help ? strlen(opt->help) : 0);
     buf_putc(c->out, '}');
-}
-
-static const char *const channel_words[] = {"", "sms", "mms", "voice", "email", "task"};
-
-static const char *channel_word(uint32_t ch)
-{
-    return ch < ARRAY_LEN(channel_words) ? channel_words[ch] : "";
 }
 
 static void put_text(struct buf *out, const char *name, const char *value)

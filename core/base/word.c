@@ -2,11 +2,34 @@
 /* word.c - see word.h. */
 #include "base/word.h"
 
+#include "base/cleanup.h"
+#include "cgw/types.h"
+
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
 #define WORD_MAX 64u /* longer ones are near nothing */
+
+const char *channel_word(uint32_t channel)
+{
+    static const char *const words[] = {[CGW_CHANNEL_SMS] = "sms",
+                                        [CGW_CHANNEL_MMS] = "mms",
+                                        [CGW_CHANNEL_VOICE] = "voice",
+                                        [CGW_CHANNEL_EMAIL] = "email",
+                                        [CGW_CHANNEL_TASK] = "task"};
+    return channel && channel < ARRAY_LEN(words) ? words[channel] : "";
+}
+
+const char *class_word(uint32_t contact_class)
+{
+    static const char *const words[] = {[CGW_CLASS_MARKETING] = "marketing",
+                                        [CGW_CLASS_SERVICE] = "service",
+                                        [CGW_CLASS_REPLY] = "reply",
+                                        [CGW_CLASS_OPTOUT_CONFIRM] = "optout_confirm",
+                                        [CGW_CLASS_EMERGENCY] = "emergency"};
+    return contact_class && contact_class < ARRAY_LEN(words) ? words[contact_class] : "";
+}
 
 static unsigned differ(char a, char b)
 {

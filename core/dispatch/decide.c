@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/word.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -100,9 +101,7 @@ static int refresh_reservations(struct worker *w, int64_t now_ms, struct diag *d
 
 static void count_decided(const struct batch *b, const struct contact_row *r, const char *verdict)
 {
-    static const char *const channels[] = {"", "sms", "mms", "voice", "email", "task"};
-    METRIC_INC("campgw_contacts_decided_total",
-               channels[b->wave->channel < ARRAY_LEN(channels) ? b->wave->channel : 0], verdict,
+    METRIC_INC("campgw_contacts_decided_total", channel_word(b->wave->channel), verdict,
                reason_word(r->verdict.reason));
 }
 

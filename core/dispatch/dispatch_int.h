@@ -128,7 +128,10 @@ void rate_back(struct dispatch *d, const struct route_info *r, uint32_t segments
 int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag) CGW_NODISCARD;
 void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms);
 int judge_content(struct worker *w, struct diag *diag) CGW_NODISCARD;
-void judge_routes(struct worker *w);        /* also: does the content fit it? */
+void judge_routes(struct worker *w); /* also: does the content fit it? */
+/* What a channel is asked about and gets; the submit adds token and times. */
+void judge_message(const struct batch *b, const struct contact_row *r, const struct route_info *t,
+                   struct cgw_message *m);
 uint32_t judge_caps(const struct batch *b); /* slots of the caps that count its contacts */
 
 /* decide.c: fill w->batch. 0 = batch ready to send; CGW_ENOTFOUND = nothing to send of it (all

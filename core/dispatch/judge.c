@@ -60,8 +60,8 @@ static void deny(struct contact_row *r, int reason)
     r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = reason};
 }
 
-static void message_of(const struct batch *b, const struct contact_row *r,
-                       const struct route_info *t, struct cgw_message *m)
+void judge_message(const struct batch *b, const struct contact_row *r, const struct route_info *t,
+                   struct cgw_message *m)
 {
     *m = (struct cgw_message){
         .size = sizeof *m,
@@ -140,7 +140,7 @@ void judge_routes(struct worker *w)
         }
         struct cgw_message m;
         struct cgw_check check = {.size = sizeof check};
-        message_of(b, r, t, &m);
+        judge_message(b, r, t, &m);
         instance_check(registry_find(w->d->cfg.registry, t->instance), &m, 1, &check);
         r->segments = check.segments ? check.segments : 1;
         r->route_id = t->route_id;

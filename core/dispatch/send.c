@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/word.h"
 
 #include <errno.h>
 #include <string.h>
@@ -193,33 +194,8 @@ static void contact_of(struct worker *w, const struct contact_row *r, const stru
         .run = b->run};
 }
 
-static void one_message(struct batch *b, const struct contact_row *r, const struct route_info *t,
-                        uint64_t token, int64_t before_mono_ms, struct cgw_message *m)
-{
-    *m = (struct cgw_message){
-        .size = sizeof *m,
-        .lane = b->wave->lane,
-        .token = token,
-        .channel = b->wave->channel,
-        .contact_class = b->wave->contact_class,
-        .to = {.kind = strchr(r->address, '@') ? CGW_ADDR_EMAIL : CGW_ADDR_E164,
-               .len = (uint32_t)strlen(r->address),
-               .text = r->address},
-        .submit_before_mono_ms = before_mono_ms,
-        .not_after_utc_ms = ends_ms(r, clock_utc_ms()) - DISPATCH_CLOSE_EARLY_MS,
-        .want_receipt = t->receipts,
-        .n_parts = r->n_parts,
-        .parts = r->parts,
-        .group = (uint64_t)b->wave->campaign_id,
-        .service_code = t->service_code[0] ? t->service_code : NULL};
-    routing_sender(t, &m->from);
-}
-
 static void submit(struct worker *w, struct window *win, int64_t now_ms, int64_t before)
 {
-    static const char *const channels[] = {"", "sms", "mms", "voice", "email", "task"},
-                             *const classes[] = {"",      "marketing",      "service",
-                                                 "reply", "optout_confirm", "emergency"};
     struct batch *b = &w->batch;
     struct cgw_message msgs[DISPATCH_WINDOW_ROWS];
     struct outcome_contact contacts[DISPATCH_WINDOW_ROWS];
@@ -235,12 +211,15 @@ static void submit(struct worker *w, struct window *win, int64_t now_ms, int64_t
                     */
         atomic_fetch_add(&b->run->outstanding, 1);
         atomic_fetch_add(&w->d->part_inflight[b->chunk.part], 1);
-        one_message(b, r, win->route, contacts[n].token, before, &msgs[n]);
+        judge_message(b, r, win->route, &msgs[n]);
+        msgs[n].token = contacts[n].token;
+        msgs[n].submit_before_mono_ms = before;
+        msgs[n].not_after_utc_ms = ends_ms(r, clock_utc_ms()) - DISPATCH_CLOSE_EARLY_MS;
     }
     uint32_t taken = n ? instance_submit_reserved(win->inst, msgs, (uint32_t)n) : 0;
     atomic_store(&w->d->last_submit_utc_ms, now_ms);
-    METRIC_ADD("campgw_messages_submitted_total", taken, channels[b->wave->channel],
-               win->route->name, classes[b->wave->contact_class]);
+    METRIC_ADD("campgw_messages_submitted_total", taken, channel_word(b->wave->channel),
+               win->route->name, class_word(b->wave->contact_class));
     struct cgw_result not_sent = {.size = sizeof not_sent,
                                   .result = CGW_RES_NOT_SENT,
                                   .code_space = "campgw",

@@ -4,6 +4,7 @@
 
 #include "address/address.h"
 #include "base/clock.h"
+#include "base/word.h"
 #include "store/store_calendar.h"
 #include "store/store_contact.h"
 #include "store/store_customer.h"
@@ -69,10 +70,7 @@ static int find_place(struct db *db, const struct decide_ask *ask, struct arena 
 static int answer(struct db *db, const struct rules *rules, const struct decide_ask *ask,
                   const struct verdict *v, int64_t at_ms, struct buf *ret, struct diag *diag)
 {
-    static const char *const kinds[] = {"", "ALLOW", "DEFER", "DENY"},
-                             *const channels[] = {"", "sms", "mms", "voice", "email", "task"},
-                             *const classes[] = {"",      "marketing",      "service",
-                                                 "reply", "optout_confirm", "emergency"};
+    static const char *const kinds[] = {"", "ALLOW", "DEFER", "DENY"};
     char rule[40];
     int rc = store_rule_name(db, v->reason, v->rule_id, rule, diag);
     if (rc < 0)
@@ -88,7 +86,7 @@ static int answer(struct db *db, const struct rules *rules, const struct decide_
     put_time(ret, "closes", v->kind == VERDICT_ALLOW ? v->closes_ms : 0);
     buf_printf(ret, rule[0] ? ",\"rule\":\"%s\"" : ",\"rule\":null", rule);
     buf_printf(ret, ",\"rules_version\":%d,\"channel\":\"%s\",\"class\":\"%s\"", rules->version,
-               channels[ask->channel], classes[ask->contact_class]);
+               channel_word(ask->channel), class_word(ask->contact_class));
     put_time(ret, "at", at_ms);
     buf_putc(ret, '}');
     return 0;

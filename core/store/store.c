@@ -59,6 +59,12 @@ int store_now(struct db *db, int64_t *ret_utc_ms, struct diag *diag)
     return rc;
 }
 
+static int put_doc(const struct db_result *r, struct buf *ret, struct diag *diag)
+{
+    buf_put(ret, dbr_text(r, 0, 0), (size_t)dbr_len(r, 0, 0));
+    return ret->failed ? diag_set(diag, CGW_ELIMIT, "", "answer exceeds %zu bytes", ret->max) : 0;
+}
+
 int store_json_one(struct db *db, const char *sql, struct db_params *p, struct buf *ret,
                    struct diag *diag)
 {
@@ -68,8 +74,22 @@ int store_json_one(struct db *db, const char *sql, struct db_params *p, struct b
         return rc;
     if (dbr_rows(r) == 0)
         return diag_set(diag, CGW_ENOTFOUND, "", "not found");
-    buf_put(ret, dbr_text(r, 0, 0), (size_t)dbr_len(r, 0, 0));
-    return ret->failed ? diag_set(diag, CGW_ELIMIT, "", "answer exceeds %zu bytes", ret->max) : 0;
+    return put_doc(r, ret, diag);
+}
+
+int store_json_versioned(struct db *db, const char *sql, struct db_params *p, const char *what,
+                         const char *public_id, int64_t *ret_version, struct buf *ret,
+                         struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(db, sql, p, &r, diag);
+    if (rc < 0)
+        return rc;
+    if (dbr_rows(r) == 0)
+        return diag_set(diag, CGW_ENOTFOUND, "", "no %s %s", what, public_id);
+    if (ret_version)
+        *ret_version = dbr_int(r, 0, 1);
+    return put_doc(r, ret, diag);
 }
 
 int store_json_list(struct db *db, const char *sql, struct db_params *p, int limit, struct buf *ret,

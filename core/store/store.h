@@ -47,6 +47,11 @@ int store_now(struct db *db, int64_t *ret_utc_ms, struct diag *diag) CGW_NODISCA
  * row. */
 int store_json_one(struct db *db, const char *sql, struct db_params *p, struct buf *ret,
                    struct diag *diag) CGW_NODISCARD;
+/* The same of a statement that gives document and version (ret_version: NULL = not wanted); what:
+ * the noun of "no NOUN ID". */
+int store_json_versioned(struct db *db, const char *sql, struct db_params *p, const char *what,
+                         const char *public_id, int64_t *ret_version, struct buf *ret,
+                         struct diag *diag) CGW_NODISCARD;
 /* Rows (document, cursor text) into `"data":[…]` style: appends documents joined by commas, at most
  * limit of them; ret_more and the last cursor. Query limit+1 rows. */
 int store_json_list(struct db *db, const char *sql, struct db_params *p, int limit, struct buf *ret,

@@ -25,22 +25,6 @@
     " 'created_at', " SQL_TIME("created_at") ", 'updated_at', " SQL_TIME("updated_at") ")::text"
 /* clang-format on */
 
-static int doc_and_version(struct db *db, const char *sql, struct db_params *p,
-                           const char *public_id, int64_t *ret_version, struct buf *ret,
-                           struct diag *diag)
-{
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db, sql, p, &r, diag);
-    if (rc < 0)
-        return rc;
-    if (dbr_rows(r) == 0)
-        return diag_set(diag, CGW_ENOTFOUND, "", "no calendar %s", public_id);
-    buf_put(ret, dbr_text(r, 0, 0), (size_t)dbr_len(r, 0, 0));
-    if (ret_version)
-        *ret_version = dbr_int(r, 0, 1);
-    return 0;
-}
-
 static void spans_json(const struct store_calendar_values *v, struct buf *out)
 {
     buf_putc(out, '[');
@@ -105,11 +89,12 @@ int store_calendar_create(struct db *db, const struct store_actor *who,
         dbp_text(&p, ret_public_id);
         put_values(&p, v, &spans);
         dbp_text(&p, v->holiday ? "holiday" : "quiet");
-        rc = doc_and_version(db,
-                             "INSERT INTO calendar (public_id, name, region, class_mask, "
-                             "channel_mask, spans, kind) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)"
-                             " RETURNING " CALENDAR_DOC ", version",
-                             &p, ret_public_id, NULL, ret, diag);
+        rc = store_json_versioned(
+            db,
+            "INSERT INTO calendar (public_id, name, region, class_mask, "
+            "channel_mask, spans, kind) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)"
+            " RETURNING " CALENDAR_DOC ", version",
+            &p, "calendar", ret_public_id, NULL, ret, diag);
     }
     buf_done(&spans);
     return rc < 0 ? rc
@@ -123,9 +108,9 @@ int store_calendar_json(struct db *db, const char *public_id, int64_t *ret_versi
     struct db_params p;
     dbp_init(&p);
     dbp_text(&p, public_id);
-    return doc_and_version(db,
-                           "SELECT " CALENDAR_DOC ", version FROM calendar WHERE public_id = $1",
-                           &p, public_id, ret_version, ret, diag);
+    return store_json_versioned(
+        db, "SELECT " CALENDAR_DOC ", version FROM calendar WHERE public_id = $1", &p, "calendar",
+        public_id, ret_version, ret, diag);
 }
 
 int store_calendar_list(struct db *db, bool active, const char *cursor, int limit, struct buf *ret,
@@ -211,12 +196,12 @@ int store_calendar_update(struct db *db, const struct store_actor *who, const ch
         dbp_init(&p);
         dbp_text(&p, public_id);
         put_values(&p, v, &spans);
-        rc = doc_and_version(
+        rc = store_json_versioned(
             db,
             "UPDATE calendar SET name = $2, region = $3, class_mask = $4, channel_mask = $5, spans "
             "= $6::jsonb, version = version + 1, updated_at = now()"
             " WHERE public_id = $1 RETURNING " CALENDAR_DOC ", version",
-            &p, public_id, ret_version, ret, diag);
+            &p, "calendar", public_id, ret_version, ret, diag);
     }
     if (rc == 0)
         rc = store_audit(db, who, "calendar.change", public_id, buf_str(&before), buf_str(ret) + at,
@@ -262,10 +247,11 @@ int store_calendar_set_ics(struct db *db, const struct store_actor *who, const c
         dbp_init(&p);
         dbp_text(&p, public_id);
         dbp_textn(&p, ics, len);
-        rc = doc_and_version(db,
-                             "UPDATE calendar SET ics = $2, version = version + 1, updated_at = "
-                             "now() WHERE public_id = $1 RETURNING " CALENDAR_DOC ", version",
-                             &p, public_id, ret_version, ret, diag);
+        rc = store_json_versioned(
+            db,
+            "UPDATE calendar SET ics = $2, version = version + 1, updated_at = "
+            "now() WHERE public_id = $1 RETURNING " CALENDAR_DOC ", version",
+            &p, "calendar", public_id, ret_version, ret, diag);
     }
     char after[64];
     (void)snprintf(after, sizeof after, "{\"ics_bytes\":%zu}", len);

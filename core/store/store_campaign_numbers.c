@@ -3,6 +3,7 @@
  * exact counts that are kept in the transactions of the rows they count. Kinds of campaign_stat
  * (stored numbers): 1 held (code = reason), 2 submitted, 3 delivered, 4 failed, 5 expired, 6
  * unknown, 7 segments, 8 retries, 9 ever in doubt, 10 settled, 11 responses. */
+#include "base/word.h"
 #include "store/store_campaign.h"
 #include "store/store_json.h"
 
@@ -258,12 +259,11 @@ static void put_stages(struct buf *out, const struct counts *c)
 
 static void put_group(struct buf *out, const struct group *g)
 {
-    static const char *const channels[] = {"", "sms", "mms", "voice", "email", "task"};
     buf_putc(out, '{');
     if (g->wave_no)
         buf_printf(out, "\"wave\":%d,", g->wave_no);
-    if (g->channel > 0 && g->channel < (int)ARRAY_LEN(channels))
-        buf_printf(out, "\"channel\":\"%s\",", channels[g->channel]);
+    if (g->channel > 0)
+        buf_printf(out, "\"channel\":\"%s\",", channel_word((uint32_t)g->channel));
     put_stages(out, &g->n);
     buf_putc(out, '}');
 }

@@ -18,22 +18,6 @@
     SQL_TIME("created_at") ", 'updated_at', " SQL_TIME("updated_at") ")::text"
 /* clang-format on */
 
-static int doc_and_version(struct db *db, const char *sql, struct db_params *p,
-                           const char *public_id, int64_t *ret_version, struct buf *ret,
-                           struct diag *diag)
-{
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db, sql, p, &r, diag);
-    if (rc < 0)
-        return rc;
-    if (dbr_rows(r) == 0)
-        return diag_set(diag, CGW_ENOTFOUND, "", "no cap %s", public_id);
-    buf_put(ret, dbr_text(r, 0, 0), (size_t)dbr_len(r, 0, 0));
-    if (ret_version)
-        *ret_version = dbr_int(r, 0, 1);
-    return 0;
-}
-
 /* Counters of a slot outlive its cap until their period ends: a slot that was never used comes
  * first, then the one left longest ago. Call with rules_clock locked (store_rules_touch), so that
  * two creators do not take the same slot. */
@@ -81,12 +65,12 @@ static int insert_cap(struct db *db, const char *public_id, const struct store_c
     put_values(&p, v);
     dbp_int2(&p, slot);
     dbp_int4(&p, (int32_t)version);
-    return doc_and_version(db,
-                           "INSERT INTO cap (public_id, name, max, period, days, channel, "
-                           "class_mask, zone, slot, version)"
-                           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING " CAP_DOC
-                           ", version",
-                           &p, public_id, NULL, ret, diag);
+    return store_json_versioned(
+        db,
+        "INSERT INTO cap (public_id, name, max, period, days, channel, "
+        "class_mask, zone, slot, version)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING " CAP_DOC ", version",
+        &p, "cap", public_id, NULL, ret, diag);
 }
 
 int store_cap_create(struct db *db, const struct store_actor *who, const struct store_cap_values *v,
@@ -108,8 +92,8 @@ int store_cap_json(struct db *db, const char *public_id, int64_t *ret_version, s
     struct db_params p;
     dbp_init(&p);
     dbp_text(&p, public_id);
-    return doc_and_version(db, "SELECT " CAP_DOC ", version FROM cap WHERE public_id = $1", &p,
-                           public_id, ret_version, ret, diag);
+    return store_json_versioned(db, "SELECT " CAP_DOC ", version FROM cap WHERE public_id = $1", &p,
+                                "cap", public_id, ret_version, ret, diag);
 }
 
 int store_cap_list(struct db *db, bool active, const char *cursor, int limit, struct buf *ret,
@@ -190,10 +174,11 @@ static int change_in_place(struct db *db, const char *public_id, const struct st
         dbp_null(&p);
     else
         dbp_int2(&p, v->max);
-    return doc_and_version(db,
-                           "UPDATE cap SET name = $2, max = $3, version = version + 1, updated_at "
-                           "= now() WHERE public_id = $1 RETURNING " CAP_DOC ", version",
-                           &p, public_id, NULL, ret, diag);
+    return store_json_versioned(
+        db,
+        "UPDATE cap SET name = $2, max = $3, version = version + 1, updated_at "
+        "= now() WHERE public_id = $1 RETURNING " CAP_DOC ", version",
+        &p, "cap", public_id, NULL, ret, diag);
 }
 
 int store_cap_update(struct db *db, const struct store_actor *who, const char *public_id,

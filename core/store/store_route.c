@@ -94,23 +94,6 @@ static int name_taken(struct db *db, int rc, const char *name, struct diag *diag
     return rc;
 }
 
-/* Document and version of a statement that returns both. */
-static int doc_and_version(struct db *db, const char *sql, struct db_params *p,
-                           const char *public_id, int64_t *ret_version, struct buf *ret,
-                           struct diag *diag)
-{
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db, sql, p, &r, diag);
-    if (rc < 0)
-        return rc;
-    if (dbr_rows(r) == 0)
-        return diag_set(diag, CGW_ENOTFOUND, "", "no route %s", public_id);
-    buf_put(ret, dbr_text(r, 0, 0), (size_t)dbr_len(r, 0, 0));
-    if (ret_version)
-        *ret_version = dbr_int(r, 0, 1);
-    return 0;
-}
-
 int store_route_create(struct db *db, const struct store_actor *who, int32_t partner_id,
                        const struct store_route_values *v, char ret_public_id[40], struct buf *ret,
                        struct diag *diag)
@@ -123,7 +106,7 @@ int store_route_create(struct db *db, const struct store_actor *who, int32_t par
     dbp_int4(&p, partner_id);
     dbp_int2(&p, (int16_t)v->channel);
     size_t at = ret->len;
-    int rc = doc_and_version(
+    int rc = store_json_versioned(
         db,
         "INSERT INTO route (public_id, name, instance, sender, service_code, sender_kind, rate, "
         "class_mask, priority, weight, max_segments, max_tries,"
@@ -133,7 +116,7 @@ int store_route_create(struct db *db, const struct store_actor *who, int32_t par
         "10::int2), coalesce($12, 5::int2), coalesce($13, true),"
         " coalesce($14, '{}'::text[]), coalesce($15, '{}'::text[]), $16, $17) RETURNING " ROUTE_DOC
         ", version",
-        &p, ret_public_id, NULL, ret, diag);
+        &p, "route", ret_public_id, NULL, ret, diag);
     if (rc < 0)
         return name_taken(db, rc, v->name, diag);
     return store_audit(db, who, "route.create", ret_public_id, NULL, buf_str(ret) + at, diag);
@@ -146,10 +129,11 @@ int store_route_json(struct db *db, struct store_scope scope, const char *public
     dbp_init(&p);
     dbp_text(&p, public_id);
     dbp_int4(&p, scope.partner_id);
-    return doc_and_version(db,
-                           "SELECT " ROUTE_DOC ", version FROM route WHERE public_id = $1 AND ($2 "
-                           "= 0 OR partner_id = $2) AND NOT archived",
-                           &p, public_id, ret_version, ret, diag);
+    return store_json_versioned(db,
+                                "SELECT " ROUTE_DOC
+                                ", version FROM route WHERE public_id = $1 AND ($2 "
+                                "= 0 OR partner_id = $2) AND NOT archived",
+                                &p, "route", public_id, ret_version, ret, diag);
 }
 
 int store_route_list(struct db *db, struct store_scope scope, const char *cursor, int limit,
@@ -204,7 +188,7 @@ int store_route_update(struct db *db, const struct store_actor *who, const char 
     dbp_text(&p, public_id);
     put_values(&p, v);
     size_t at = ret->len;
-    rc = doc_and_version(
+    rc = store_json_versioned(
         db,
         "UPDATE route SET name = coalesce($2, name), instance = coalesce($3, instance), sender = "
         "coalesce($4, sender), service_code = coalesce($5, service_code),"
@@ -215,7 +199,7 @@ int store_route_update(struct db *db, const struct store_actor *who, const char 
         " prefixes = coalesce($14, prefixes), regions = coalesce($15, regions), version = version "
         "+ 1, updated_at = now() WHERE public_id = $1"
         " RETURNING " ROUTE_DOC ", version",
-        &p, public_id, ret_version, ret, diag);
+        &p, "route", public_id, ret_version, ret, diag);
     rc = rc < 0 ? name_taken(db, rc, v->name, diag)
                 : store_audit(db, who, "route.update", public_id, buf_str(&before),
                               buf_str(ret) + at, diag);

@@ -15,10 +15,6 @@
 #define TOKEN_MAX 120
 #define CLASS_WORDS "marketing|service|reply|optout_confirm|emergency"
 
-/* CGW_CLASS_* - 1 */
-static const char *const class_words[] = {"marketing", "service", "reply", "optout_confirm",
-                                          "emergency"};
-
 static const struct api_member create_body[] = {
     {.name = "name", .type = API_T_STRING, .flags = API_M_REQUIRED, .min = 1, .max = 120},
     {.name = "scopes",
@@ -69,9 +65,9 @@ static uint32_t take_classes(const json_t *list)
 {
     uint32_t mask = 0;
     for (size_t i = 0; i < json_array_size(list); i++)
-        for (unsigned c = 0; c < ARRAY_LEN(class_words); c++)
-            if (!strcmp(class_words[c], json_string_value(json_array_get(list, i))))
-                mask |= 1u << (c + 1);
+        for (uint32_t c = CGW_CLASS_MARKETING; c <= CGW_CLASS_EMERGENCY; c++)
+            if (!strcmp(class_word(c), json_string_value(json_array_get(list, i))))
+                mask |= 1u << c;
     return mask ? mask : 1u << CGW_CLASS_MARKETING;
 }
 

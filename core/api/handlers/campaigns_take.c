@@ -6,6 +6,7 @@
 #include "api/handlers/people.h"
 
 #include "base/clock.h"
+#include "base/word.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -185,7 +186,6 @@ static void take_wave_routes(struct campaign_intake *k, const json_t *obj, size_
 static int find_routes(struct campaign_intake *k, const struct store_campaign_values *v, size_t i,
                        struct store_campaign_routes *ret)
 {
-    static const char *const channels[] = {"", "sms", "mms", "voice", "email", "task"};
     const struct store_wave_values *w = &v->waves[i];
     struct diag d = {0};
     int rc = store_campaign_routes(k->req->db, k->partner_id, v->contact_class, w, &k->req->arena,
@@ -199,7 +199,7 @@ static int find_routes(struct campaign_intake *k, const struct store_campaign_va
     } else if (!ret->n_routes && (k->flags & CAMPAIGN_CHECK_READY)) {
         return api_problem(k->resp, PROBLEM_STATE_CONFLICT,
                            "No route carries %s for this class and partner; create one first.",
-                           channels[w->channel]);
+                           channel_word(w->channel));
     }
     return 0;
 }
