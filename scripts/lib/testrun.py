@@ -21,11 +21,11 @@ import time
 import stack
 
 ROOT = stack.ROOT
-LEVELS = ("style", "unit", "abi", "contract", "db", "scenario", "api", "crash", "fuzz", "docs", "sanitize", "dist")
+LEVELS = ("style", "unit", "abi", "contract", "db", "scenario", "api", "crash", "fuzz", "docs", "lint", "sanitize", "dist")
 QUICK = ("style", "unit", "abi", "contract", "fuzz")
-DEFAULT = tuple(n for n in LEVELS if n not in ("sanitize", "dist"))
+DEFAULT = tuple(n for n in LEVELS if n not in ("lint", "sanitize", "dist"))
 WHERE = {"unit": ("tests/unit/",), "abi": ("tests/abi/",), "contract": ("tests/contract/", "tests/sim/"), "fuzz": ("tests/fuzz/",)}
-TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "api": 600, "scenario": 900, "crash": 1800, "docs": 600, "dist": 1800, "style": 120}
+TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "api": 600, "scenario": 900, "crash": 1800, "docs": 600, "dist": 1800, "style": 120, "lint": 3600}
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
 SKIP = re.compile(r"\s*#\s*SKIP\b:?\s*(.*)$", re.I)
@@ -329,6 +329,21 @@ class Runner:
         why = "" if status == 0 else "status %s, last words: %s" % (status, (text.strip().splitlines() or [""])[-1])
         return [Case(level, name, "failed" if why else "passed", time.monotonic() - began, why, log, self.rerun(level, name))]
 
+    def level_lint(self):
+        """`make lint`, and all of it built by clang, a warning being an error (distcheck does the same with gcc)."""
+        for name, variable, tools in (("clang_tidy", "CLANG_TIDY", ("clang-tidy-14", "clang-tidy")), ("cppcheck", "CPPCHECK", ("cppcheck",))):
+            tool = next((t for t in tools if shutil.which(t)), None)
+            if tool:
+                self.cases += self.simple(name, ["make", "-s", "lint-" + name.replace("clang_", ""), "%s=%s" % (variable, tool)], "lint", self.build.dir)
+            else:
+                self.add("lint", name, "skipped", tools[-1] + " is not installed")
+        if not shutil.which("clang++"):
+            return self.add("lint", "clang_builds_it_without_a_warning", "skipped", "clang is not installed")
+        directory = os.path.join(self.out, "clang")
+        os.makedirs(directory, exist_ok=True)
+        build = '[ -e config.status ] || "$0" --quiet CC=clang CXX=clang++ --enable-werror; exec make -s -j%d all check TESTS=' % len(os.sched_getaffinity(0))
+        self.cases += self.simple("clang_builds_it_without_a_warning", ["sh", "-ec", build, os.path.join(ROOT, "configure")], "lint", directory)
+
     def level_sanitize(self):
         """The same programs, built with the address and undefined behaviour sanitizers."""
         plain, directory = self.build, os.path.join(self.out, "san")
@@ -485,7 +500,7 @@ def links(page):
 def main():
     ap = argparse.ArgumentParser(prog="scripts/test", description="Runs the tests. Levels in order: " + " ".join(LEVELS))
     ap.add_argument("--quick", action="store_true", help="what needs no database and no daemon")
-    ap.add_argument("--all", action="store_true", help="also sanitizers, distcheck, and the crash test with 50,000 contacts")
+    ap.add_argument("--all", action="store_true", help="also linters, sanitizers, distcheck, and the crash test with 50,000 contacts")
     ap.add_argument("-k", metavar="NAME", default="", help="only tests whose name contains this")
     ap.add_argument("--keep", action="store_true", help="keep databases and logs of the run")
     ap.add_argument("--build", required=True, help=argparse.SUPPRESS)
