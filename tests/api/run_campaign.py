@@ -6,7 +6,6 @@ campaign_broadcast.so; channel_smpp.so counts parts, without it that test is ski
 import datetime
 import json
 import os
-import re
 import subprocess
 import sys
 import unittest
@@ -14,6 +13,7 @@ import uuid
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import formats  # noqa: E402
 import harness  # noqa: E402
 
 cluster = db = daemon = None
@@ -646,7 +646,7 @@ class Decisions(Case):
 
 
 class Description(Case):
-    def test_every_route_is_described_with_its_scope_and_every_reference_resolves(self):
+    def test_every_route_is_described_with_its_scope_and_the_description_is_sound(self):
         doc = self.good(daemon.get("/openapi.json", local=False))
         described = {}
         for path, ops in doc["paths"].items():
@@ -655,11 +655,7 @@ class Description(Case):
         dump = subprocess.run([os.environ["CAMPGW_API_DAEMON"], "--dump-routes"], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
         routes = {(line.split()[0], line.split()[1]): line.split()[2] for line in dump.splitlines()}
         self.assertEqual(described, routes)
-        for ref in set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(doc))):
-            at = doc
-            for step in ref.split("/"):
-                self.assertIn(step, at, ref)
-                at = at[step]
+        self.assertEqual(formats.openapi(doc), [])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import resource
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import formats
 import harness
 
 CLUSTER = None
@@ -78,13 +78,11 @@ class System(Case):
         harness.wait_for("log line", lambda: trace in DAEMON.log())
 
     def test_metrics_are_clean(self):
+        DAEMON.get("/health", local=False)
         text = DAEMON.get("/metrics", local=False).body.decode()
         self.assertIn('campgw_http_request_duration_seconds_bucket{handler="/health",code="200",le="+Inf"}', text)
         self.assertIn("process_resident_memory_bytes", text)
-        if not shutil.which("promtool"):
-            self.skipTest("promtool is not installed: only the text was looked at")
-        done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)
-        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+        self.assertEqual((formats.exposition(text), formats.promtool(text)), ([], ""))
 
     def test_openapi_and_route_table_agree(self):
         doc = DAEMON.get("/openapi.json", local=False).json
@@ -104,26 +102,8 @@ class System(Case):
             self.assertEqual(said[name][0], scope, name)
             wanted = [{"key": []}] if scope != "-" else []
             self.assertEqual(said[name][2]["security"], wanted, name)
-        ids = [op["operationId"] for _, _, op in said.values()]
-        self.assertEqual(len(ids), len(set(ids)), "operationId twice")
-
-    def test_openapi_references_resolve(self):
-        doc = DAEMON.get("/openapi.json", local=False).json
-
-        def walk(node):
-            if isinstance(node, dict):
-                if "$ref" in node:
-                    at = doc
-                    for step in node["$ref"][2:].split("/"):
-                        self.assertIn(step, at, node["$ref"])
-                        at = at[step]
-                for v in node.values():
-                    walk(v)
-            elif isinstance(node, list):
-                for v in node:
-                    walk(v)
-
-        walk(doc)
+        # base.json holds components for the nouns that this daemon lacks
+        self.assertEqual([f for f in formats.openapi(doc) if "used by nobody" not in f], [])
 
     def test_unknown_paths_and_methods(self):
         self.refused(DAEMON.get("/api/v1/nothing", local=False), 404, "not-found")

@@ -18,6 +18,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import formats
 import harness
 
 CTL = os.environ.get("CAMPGWCTL")
@@ -516,6 +517,14 @@ class WithGateway(unittest.TestCase):
         wanted = {re.sub(r"_bucket$", "", name) for name in wanted}
         self.assertGreater(len(wanted), 10)
         self.assertEqual(wanted - there, set())
+
+    def test_metrics_of_a_running_installation_keep_the_rules_of_the_format(self):
+        conn = harness.UnixConnection(self.gw.socket)
+        conn.request("GET", "/metrics")
+        text = conn.getresponse().read().decode()
+        conn.close()
+        self.assertGreater(text.count("# TYPE "), 30)
+        self.assertEqual((formats.exposition(text), formats.promtool(text)), ([], ""))
 
     def test_doctor_finds_no_fault_in_a_running_installation(self):
         done = ctl("-c", os.path.join(self.gw.conf, "campgw.conf"), "doctor", "--json", env=environment(CAMPGW_SOCKET=self.gw.socket))
