@@ -306,7 +306,7 @@ int decide_lock(struct worker *w, struct part_lock *lock, int64_t *ret_now, stru
     int rc = db_begin(w->db, diag);
     if (rc == 0)
         rc = store_part_lock(w->db, b->chunk.part, w->d->cfg.node, epoch, lock, diag);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     b->epoch = epoch;
     *ret_now = shifted(lock->now_ms);

@@ -58,10 +58,8 @@ static void gather(struct worker *w, struct window *win)
     uint32_t n = 0;
     while (n < want && used + b->rows[win->rows[n]].segments <= may)
         used += b->rows[win->rows[n++]].segments;
-    if (n == 0 && want && may) { /* a message longer than the bucket goes on credit */
+    if (n == 0 && want && may) /* a message longer than the bucket goes on credit */
         n = 1;
-        used = may;
-    }
     win->reserved = n ? instance_reserve(win->inst, b->wave->lane, n) : 0;
     uint32_t spent = 0;
     for (uint32_t i = 0; i < win->reserved; i++)
@@ -134,7 +132,7 @@ static int commit_intent(struct worker *w, const struct window *win, int64_t *re
     if (rc == 0)
         rc = store_intent_lock(w->db, b->chunk.part, w->d->cfg.node, epoch, b->chunk.wave_id, &c,
                                diag);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     clock_set_utc(c.now_ms);
     *ret_before = clock_mono_ms() + DISPATCH_SUBMIT_WITHIN_MS;
