@@ -74,11 +74,13 @@ int ctl_db_migrate(struct ctl *c)
         code = ctl_fail_diag(c, "cannot reach the database as " DB_OWNER_ROLE, &d,
                              "campgwctl db migrate --database \"dbname=campgw user=campgw_owner "
                              "...\", or as root on its machine");
-    if (code == 0 && (rc = store_schema_migrate(db, dir, on_applied, &a, &d)) < 0)
+    if (rc == 0)
+        rc = store_schema_migrate(db, dir, on_applied, &a, &d);
+    if (code == 0 && rc < 0)
         code = ctl_fail_diag(
             c, "the schema could not be brought up; nothing of the failing file was kept", &d,
             rc == CGW_ENOTFOUND ? "--sql DIR names the migrations" : "");
-    if (code == 0 && (rc = store_schema_version(db, &version, &d)) < 0)
+    if (code == 0 && store_schema_version(db, &version, &d) < 0)
         code = ctl_fail_diag(c, "the schema's version cannot be read", &d, "");
     if (code == 0)
         tell(c, version, a.list);

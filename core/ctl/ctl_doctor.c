@@ -293,11 +293,11 @@ int ctl_doctor(struct ctl *c)
         check_plugins(&k);
         check_spool(&k);
         check_database(&k);
+        if (k.db)
+            check_identity(&k);
     }
-    if (k.db) {
-        check_identity(&k);
+    if (k.db)
         check_clock(&k);
-    }
     check_daemon(&k);
     if (k.config) {
         check_port(&k, "API port", k.config->api_listen, k.config->api_port);

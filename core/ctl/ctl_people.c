@@ -97,7 +97,7 @@ static int upload(struct ctl *c, const char *id, const char *media)
 int ctl_audience_upload(struct ctl *c)
 {
     char id[80], what[600];
-    const char *media, *given = ctl_opt(c, "audience"), *file = c->argv[0];
+    const char *media = NULL, *given = ctl_opt(c, "audience"), *file = c->argv[0];
     int code = strcmp(file, "-") != 0 || ctl_has(c, "format")
                    ? ctl_media(c, file, &media)
                    : ctl_usage_error(c, "--format is missing: standard input has no name");

@@ -262,12 +262,13 @@ static int keys(struct setup *s)
  */
 static bool same_as(const char *path, const char *data, size_t len)
 {
-    auto_free char *now = malloc(len + 1);
     FILE *f = fopen(path, "re");
-    size_t n = f && now ? fread(now, 1, len + 1, f) : 0;
-    if (f)
-        (void)fclose(f);
-    return f && n == len && !memcmp(now, data, len);
+    if (!f)
+        return false;
+    auto_free char *now = malloc(len + 1);
+    bool same = now && fread(now, 1, len + 1, f) == len && !memcmp(now, data, len);
+    (void)fclose(f);
+    return same;
 }
 
 /* Never over an existing file: what it would be goes beside it. */

@@ -250,11 +250,10 @@ static int take_wave(struct campaign_intake *k, const json_t *obj, size_t i,
         api_error(k->resp, at, "not_in_audience", "the audience was not made for this channel");
     take_wave_routes(k, obj, i, w);
     int status = copy_content(k, obj, w);
-    if (!status && !api_errors(k->resp))
-        status = find_routes(k, v, i, &routes);
-    if (!status && !api_errors(k->resp))
-        status = check_content(k, v, i, &routes);
-    return status;
+    if (status || api_errors(k->resp))
+        return status;
+    status = find_routes(k, v, i, &routes);
+    return status || api_errors(k->resp) ? status : check_content(k, v, i, &routes);
 }
 
 int campaigns_take(struct campaign_intake *k, const json_t *doc, struct store_campaign_values *ret)

@@ -171,8 +171,8 @@ static int lookup(struct api_request *req, struct api_response *resp)
 {
     struct people_ref ref;
     struct diag d = {0};
-    int64_t id;
-    bool may;
+    int64_t id = 0;
+    bool may = false;
     if (req->scope.partner_id && api_has(req->json, "external_id"))
         return api_problem(resp, PROBLEM_NOT_ALLOWED,
                            "partners look people up by msisdn, email or customer id");
