@@ -18,6 +18,8 @@ core_libcgwcore_a_SOURCES = \
 	core/base/metrics.h \
 	core/base/ring.c \
 	core/base/ring.h \
+	core/base/sha256.c \
+	core/base/sha256.h \
 	core/base/word.c \
 	core/base/word.h \
 	core/address/address.c \

@@ -29,7 +29,7 @@ libs='
 libpq-fe.h: core/db
 microhttpd.h: core/api
 smpp34: plugins/channel_smpp tests/unit tests/fuzz
-openssl/: plugins/channel_smpp
+openssl/: plugins/channel_smpp core/base
 libconfig.h: core/config core/content core/plugin core/ctl
 jansson.h: core/api core/content core/ingest core/ctl
 curl/: core/ctl plugins/channel_email plugins/channel_mms

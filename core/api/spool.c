@@ -7,6 +7,7 @@
 #include "api/api_int.h"
 
 #include "base/file.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,20 +53,20 @@ void spool_close(struct api *api, struct api_stream *s)
 
 int spool_hash(const struct api_stream *s, unsigned char out[32])
 {
-    crypto_hash_sha256_state st;
+    struct sha256 st;
     char piece[65536];
     int64_t at = 0;
-    crypto_hash_sha256_init(&st);
+    sha256_init(&st);
     while (at < s->len) {
         ssize_t n = pread(s->fd, piece, sizeof piece, at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return -EIO;
-        crypto_hash_sha256_update(&st, (const unsigned char *)piece, (size_t)n);
+        sha256_update(&st, piece, (size_t)n);
         at += n;
     }
-    crypto_hash_sha256_final(&st, out);
+    sha256_final(&st, out);
     return 0;
 }
 

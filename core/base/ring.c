@@ -8,7 +8,7 @@
 
 int ring_init(struct ring *r, size_t item_size, size_t cap)
 {
-    *r = (struct ring){.item_size = item_size, .cap = cap, .wake_fd = -1};
+    *r = (struct ring){.item_size = item_size, .cap = cap};
     r->items = malloc(item_size * cap);
     if (!r->items)
         return -ENOMEM;
@@ -31,11 +31,6 @@ void ring_done(struct ring *r)
     r->items = NULL;
 }
 
-void ring_set_wake_fd(struct ring *r, int fd)
-{
-    r->wake_fd = fd;
-}
-
 size_t ring_put(struct ring *r, const void *items, size_t n)
 {
     (void)pthread_mutex_lock(&r->lock);
@@ -45,18 +40,16 @@ size_t ring_put(struct ring *r, const void *items, size_t n)
         size_t at = (r->head + r->len++) % r->cap;
         memcpy(r->items + at * r->item_size, (const char *)items + i * r->item_size, r->item_size);
     }
-    if (take)
-        (void)pthread_cond_signal(&r->more);
+    bool wake = r->wanted && r->len >= r->wanted;
+    if (wake)
+        r->wanted = 0; /* the next producer need not say it again */
     (void)pthread_mutex_unlock(&r->lock);
-    if (take && r->wake_fd >= 0) {
-        uint64_t one = 1;
-        ssize_t w = write(r->wake_fd, &one, sizeof one);
-        (void)w; /* a full eventfd counter already means "wake up" */
-    }
+    if (wake)
+        (void)pthread_cond_signal(&r->more);
     return take;
 }
 
-size_t ring_take(struct ring *r, void *items, size_t max, int wait_ms)
+size_t ring_take(struct ring *r, void *items, size_t min, size_t max, int wait_ms)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -67,9 +60,12 @@ size_t ring_take(struct ring *r, void *items, size_t max, int wait_ms)
         until.tv_nsec -= 1000000000;
     }
     (void)pthread_mutex_lock(&r->lock);
-    while (!r->len && !r->closed && wait_ms > 0)
+    while (r->len < min && !r->closed && wait_ms > 0) {
+        r->wanted = min;
         if (pthread_cond_timedwait(&r->more, &r->lock, &until) == ETIMEDOUT)
             break;
+    }
+    r->wanted = 0;
     size_t n = r->len < max ? r->len : max;
     for (size_t i = 0; i < n; i++) {
         memcpy((char *)items + i * r->item_size, r->items + r->head * r->item_size, r->item_size);

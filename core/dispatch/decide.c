@@ -99,12 +99,6 @@ static int refresh_reservations(struct worker *w, int64_t now_ms, struct diag *d
     return rc;
 }
 
-static void count_decided(const struct batch *b, const struct contact_row *r, const char *verdict)
-{
-    METRIC_INC("campgw_contacts_decided_total", channel_word(b->wave->channel), verdict,
-               reason_word(r->verdict.reason));
-}
-
 /* Everything a decision writes. Rows are in ascending seq (chunk) or customer order (echo): the log
  * wants ascending contact ids. */
 struct decided {
@@ -144,7 +138,6 @@ static void sort_out(struct batch *b, struct decided *x)
                                                      .reason = (int16_t)v->reason,
                                                      .keeps = r->keeps};
             r->gone = true;
-            count_decided(b, r, "defer");
             continue;
         }
         bool allow = v->kind == VERDICT_ALLOW;
@@ -156,7 +149,6 @@ static void sort_out(struct batch *b, struct decided *x)
                                               .reason = (int16_t)v->reason,
                                               .rule_id = v->rule_id,
                                               .slots = allow ? v->slots : 0};
-        count_decided(b, r, allow ? "allow" : "deny");
         if (allow) {
             x->allowed_seq[x->n_allowed++] = r->seq;
             if (v->slots)
@@ -170,6 +162,21 @@ static void sort_out(struct batch *b, struct decided *x)
         if (r->keeps)
             x->release[x->n_release++] = contact_id(b, r);
     }
+}
+
+/* The counters find their series by name: once for all rows that say the same. */
+static void count_decided(const struct batch *b)
+{
+    static const char *const kinds[] = {
+        [VERDICT_ALLOW] = "allow", [VERDICT_DEFER] = "defer", [VERDICT_DENY] = "deny"};
+    int n[ARRAY_LEN(kinds)][REASONS_MAX] = {0};
+    for (int i = 0; i < b->n; i++)
+        n[b->rows[i].verdict.kind][b->rows[i].verdict.reason]++;
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+        for (int r = 0; r < REASONS_MAX; r++)
+            if (n[k][r])
+                METRIC_ADD("campgw_contacts_decided_total", n[k][r], channel_word(b->wave->channel),
+                           kinds[k], reason_word(r));
 }
 
 static int by_contact(const void *a, const void *b)
@@ -229,6 +236,8 @@ static int write_decided(struct worker *w, const struct part_lock *lock, int64_t
         rc = store_chunk_done(w->db, b->chunk.part, b->chunk.wave_id, b->chunk.chunk_no, diag);
     if (rc == 0)
         rc = db_commit(w->db, diag);
+    if (rc == 0)
+        count_decided(b);
     return rc < 0 ? loud(rc) : x.n_allowed ? 0 : CGW_ENOTFOUND;
 }
 

@@ -20,6 +20,8 @@
 #define SWEEP_MS 2000
 #define QUIET_MS 3 /* without a new item for so long, flush what is there */
 #define SWEEP_ROWS 200
+#define CHUNKS_MS 20
+#define IDLE_MS 250
 
 /* ---- items
  * ----------------------------------------------------------------------------------------------------------
@@ -374,13 +376,14 @@ static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int
 
 static int collect(struct outcome_writer *w, struct item **batch, int max)
 {
-    int n = (int)ring_take(&w->ring, batch, (size_t)max, 20);
+    /* sent chunks are looked at again and again until their last result is in */
+    int n = (int)ring_take(&w->ring, batch, 1, (size_t)max, w->n_chunks ? CHUNKS_MS : IDLE_MS);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
     while (n && n < max) {
         int64_t left = until - clock_mono_ms();
         if (left <= 0 || atomic_load(&w->stop))
             break;
-        size_t more = ring_take(&w->ring, batch + n, (size_t)(max - n),
+        size_t more = ring_take(&w->ring, batch + n, (size_t)(max - n), (size_t)(max - n),
                                 left < QUIET_MS ? (int)left : QUIET_MS);
         if (more == 0)
             break; /* nobody else is coming: peers wait for these rows before they send more */

@@ -7,6 +7,10 @@
 #include "cgw/types.h"
 #include <string.h>
 
+#define REASON(sym, num, word, stage, en, zh) _Static_assert((num) < REASONS_MAX, word);
+#include "policy/reasons.def"
+#undef REASON
+
 /* What makes a class what it is; unlike struct class_rule no stored row can change it. */
 enum class_gate { GATE_REFUSE, GATE_OPEN, GATE_INBOUND, GATE_CONFIRM };
 static const uint8_t class_gates[POLICY_CLASSES] = {

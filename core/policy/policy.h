@@ -29,6 +29,7 @@ enum reason {
 #include "policy/reasons.def"
 #undef REASON
 };
+#define REASONS_MAX 128                 /* all numbers are below: sizes tables indexed by reason */
 const char *reason_word(int reason);    /* "dnd.list"; "?" for an unknown number */
 int reason_from_word(const char *word); /* -1 unknown */
 enum funnel_stage reason_stage(int reason);

@@ -6,30 +6,22 @@
 #include <sodium.h>
 #include <string.h>
 
-_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(((struct seal *)0)->state),
-               "seal.state holds libsodium's state");
-
-static crypto_hash_sha256_state *state_of(struct seal *s)
-{
-    return (crypto_hash_sha256_state *)(void *)s->state;
-}
-
 void seal_begin(struct seal *s, const unsigned char prev[SEAL_DIGEST])
 {
     s->rows = 0;
-    (void)crypto_hash_sha256_init(state_of(s));
-    (void)crypto_hash_sha256_update(state_of(s), prev, SEAL_DIGEST);
+    sha256_init(&s->chain);
+    sha256_update(&s->chain, prev, SEAL_DIGEST);
 }
 
 void seal_row(struct seal *s, enum seal_format format, const void *fields, size_t len)
 {
     unsigned char leaf[SEAL_DIGEST], octet = (unsigned char)format;
-    crypto_hash_sha256_state row;
-    (void)crypto_hash_sha256_init(&row);
-    (void)crypto_hash_sha256_update(&row, &octet, 1);
-    (void)crypto_hash_sha256_update(&row, fields, len);
-    (void)crypto_hash_sha256_final(&row, leaf);
-    (void)crypto_hash_sha256_update(state_of(s), leaf, sizeof leaf);
+    struct sha256 row;
+    sha256_init(&row);
+    sha256_update(&row, &octet, 1);
+    sha256_update(&row, fields, len);
+    sha256_final(&row, leaf);
+    sha256_update(&s->chain, leaf, sizeof leaf);
     s->rows++;
 }
 
@@ -39,7 +31,7 @@ int store_seal_append(struct db *db, struct seal *s, int32_t part, int64_t seal_
                       unsigned char ret_digest[SEAL_DIGEST], struct diag *diag)
 {
     unsigned char sig[SEAL_SIGNATURE];
-    (void)crypto_hash_sha256_final(state_of(s), ret_digest);
+    sha256_final(&s->chain, ret_digest);
     (void)crypto_sign_detached(sig, NULL, ret_digest, SEAL_DIGEST, sign_key);
     struct db_params p;
     dbp_init(&p);

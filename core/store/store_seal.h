@@ -6,15 +6,16 @@
 #ifndef STORE_STORE_SEAL_H
 #define STORE_STORE_SEAL_H
 
+#include "base/sha256.h"
 #include "store/store.h"
 
-#define SEAL_DIGEST 32
+#define SEAL_DIGEST SHA256_BYTES
 #define SEAL_SIGNATURE 64
 enum seal_kind { SEAL_DECIDE = 1, SEAL_FLUSH = 2 };
 enum seal_format { SEAL_ROW_LOG = 1, SEAL_ROW_SUBMIT = 2, SEAL_ROW_EVENT = 3 };
 
 struct seal {
-    _Alignas(16) unsigned char state[128]; /* crypto_hash_sha256_state, kept out of this header */
+    struct sha256 chain;
     int32_t rows;
 };
 void seal_begin(struct seal *s, const unsigned char prev[SEAL_DIGEST]);

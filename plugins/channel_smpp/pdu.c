@@ -414,26 +414,42 @@ int smpp_encode_cancel(uint8_t *out, size_t cap, uint32_t sequence, const char *
     return pack(out, cap, SMPP_CANCEL_SM, SMPP_ROK, sequence, &u);
 }
 
+/* Nothing but status and sequence differs between two of a kind, and every receipt is answered by
+ * one: the library makes the first (on the one thread that calls it), later ones are copies. */
 int smpp_encode_simple(uint8_t *out, size_t cap, uint32_t command, uint32_t status,
                        uint32_t sequence)
 {
-    static const uint32_t known[] = {
-        SMPP_ENQUIRE_LINK,
-        SMPP_ENQUIRE_LINK | SMPP_RESP,
-        SMPP_UNBIND,
-        SMPP_UNBIND | SMPP_RESP,
-        SMPP_GENERIC_NACK,
-        SMPP_DELIVER_SM | SMPP_RESP,
-        SMPP_DATA_SM | SMPP_RESP,
+    static struct simple {
+        uint32_t command;
+        int len; /* 0: not made yet */
+        uint8_t pdu[SMPP_HEADER_LEN + 8];
+    } known[] = {
+        {.command = SMPP_ENQUIRE_LINK},
+        {.command = SMPP_ENQUIRE_LINK | SMPP_RESP},
+        {.command = SMPP_UNBIND},
+        {.command = SMPP_UNBIND | SMPP_RESP},
+        {.command = SMPP_GENERIC_NACK},
+        {.command = SMPP_DELIVER_SM | SMPP_RESP},
+        {.command = SMPP_DATA_SM | SMPP_RESP},
     };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (known[i] != command)
-            continue;
+    struct simple *k = known, *end = known + sizeof known / sizeof known[0];
+    while (k < end && k->command != command)
+        k++;
+    if (k == end)
+        return -EINVAL;
+    if (k->len <= 0) {
         union library u;
         memset(&u, 0, sizeof u);
-        return pack(out, cap, command, status, sequence, &u);
+        k->len = pack(k->pdu, sizeof k->pdu, command, SMPP_ROK, 1, &u);
+        if (k->len < 0)
+            return k->len;
     }
-    return -EINVAL;
+    if ((size_t)k->len > cap)
+        return -ENOBUFS;
+    memcpy(out, k->pdu, (size_t)k->len);
+    smpp_put32(out + 8, status);
+    smpp_put32(out + 12, sequence);
+    return k->len;
 }
 
 /* ---- a route's own optional parameters ---- */
