@@ -51,6 +51,16 @@ int store_dnd_replace(struct db *db, const struct store_actor *who,
 int store_dnd_remove(struct db *db, const struct store_actor *who,
                      const struct store_dnd_list *list, struct store_dnd_counts *ret,
                      struct diag *diag) CGW_NODISCARD;
+/* The short way into a list without entries, as long as no customer is known: nobody to find by
+ * another address, no row to meet. may says whether; the list is locked (store_dnd_get), so it
+ * stays true. next gives each customer once, in (part, customer) order: 1, 0 at the end, or an
+ * error. */
+int store_dnd_fill_may(struct db *db, const struct store_dnd_list *list, bool *ret_may,
+                       struct diag *diag) CGW_NODISCARD;
+int store_dnd_fill(struct db *db, const struct store_actor *who, const struct store_dnd_list *list,
+                   int (*next)(void *ctx, int64_t *ret_customer_id, struct diag *diag), void *ctx,
+                   struct store_dnd_counts *io, uint64_t *ret_parts,
+                   struct diag *diag) CGW_NODISCARD; /* io: received is the caller's */
 /* Entries as JSON objects joined by commas, ordered by part and customer. */
 int store_dnd_entries(struct db *db, const struct store_dnd_list *list, const char *cursor,
                       int limit, struct buf *ret, bool *ret_more, char *ret_cursor,

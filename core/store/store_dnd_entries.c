@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_dnd_entries.c - entries of do-not-disturb lists, set-based. See store_dnd.h. */
+#include "store/store_customer.h"
 #include "store/store_dnd.h"
 #include "store/store_ids.h"
 #include "store/store_json.h"
@@ -66,6 +67,74 @@ int store_dnd_add(struct db *db, const struct store_actor *who, const struct sto
     *ret = (struct store_dnd_counts){0};
     int rc = insert_people(db, list, ret, ret_parts, diag);
     return rc < 0 ? rc : finish(db, who, list, "dnd_list.entries_add", ret, diag);
+}
+
+/* ---- the short way
+ * -----------------------------------------------------------------------------------------------
+ */
+#define FILL_BYTES 1048576u
+
+int store_dnd_fill_may(struct db *db, const struct store_dnd_list *list, bool *ret_may,
+                       struct diag *diag)
+{
+    bool known = true;
+    *ret_may = false;
+    if (list->builtin) /* replies write there without the list's lock */
+        return 0;
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    one_list(&p, list);
+    int rc =
+        store_alias_lock(db, false, diag); /* nobody becomes known by an e-mail address meanwhile */
+    if (rc == 0)
+        rc = db_query(db, "SELECT NOT EXISTS (SELECT FROM dnd WHERE list_id = $1)", &p, &r, diag);
+    if (rc == 0)
+        rc = store_people_any(db, &known, diag);
+    if (rc == 0)
+        *ret_may = dbr_bool(r, 0, 0) && !known;
+    return rc;
+}
+
+static int fill_row(struct db_copy *c, const struct store_dnd_list *list, int64_t customer_id,
+                    struct db *db, struct diag *diag)
+{
+    dbc_row(c, 6);
+    dbc_int4(c, store_part(customer_id));
+    dbc_int8(c, customer_id);
+    dbc_int4(c, list->scope);
+    dbc_int4(c, list->list_id);
+    dbc_int4(c, list->partner_id);
+    dbc_int2(c, list->reason);
+    return c->b.len >= FILL_BYTES ? db_copy_push(db, c, diag) : 0;
+}
+
+int store_dnd_fill(struct db *db, const struct store_actor *who, const struct store_dnd_list *list,
+                   int (*next)(void *ctx, int64_t *ret_customer_id, struct diag *diag), void *ctx,
+                   struct store_dnd_counts *io, uint64_t *ret_parts, struct diag *diag)
+{
+    struct db_copy c;
+    int64_t id = 0;
+    int more = 0,
+        rc = db_copy_open(db,
+                          "COPY dnd (part, customer_id, scope, list_id, partner_id, reason) FROM "
+                          "STDIN (FORMAT binary)",
+                          diag);
+    if (rc < 0)
+        return rc;
+    dbc_init(&c, FILL_BYTES + 4096u);
+    while (rc == 0 && (more = next(ctx, &id, diag)) == 1) {
+        *ret_parts |= UINT64_C(1) << store_part(id);
+        io->added++;
+        rc = fill_row(&c, list, id, db, diag);
+    }
+    rc = more < 0 ? more : rc;
+    if (rc == 0)
+        rc = db_copy_push(db, &c, diag);
+    int end = db_copy_close(db, rc == 0, rc == 0 ? diag : NULL);
+    dbc_done(&c);
+    if (rc == 0)
+        rc = end;
+    return rc < 0 ? rc : finish(db, who, list, "dnd_list.entries_add", io, diag);
 }
 
 int store_dnd_replace(struct db *db, const struct store_actor *who,

@@ -382,6 +382,26 @@ class Consents(Case):
         self.bad(daemon.get("/api/v1/consents?customer=" + self.who(711), key=key), 403, "not-allowed")
 
 
+class AnEmptyBase(Case):  # the first class by name: nobody is a customer yet
+    def test_a_new_list_is_filled_without_looking_anybody_up(self):
+        self.assertEqual(db.sql("SELECT count(*) FROM customer"), "0")
+        l = self.good(post("/api/v1/dnd-lists", {"name": str(uuid.uuid4()), "channel": "sms"}), 201)["id"]
+        path = "/api/v1/dnd-lists/%s/entries" % l
+        clock = lambda: int(db.sql("SELECT sum(ver) FROM fact_clock"))  # noqa: E731
+        rows = "msisdn,email\n" + "".join("%s,\n" % number(i) for i in (7, 5, 7, 6)) + "%s,both@example.com\nabc,\n" % number(8)
+        self.bad(send("PUT", path, rows), 400, "malformed-upload")
+        self.assertEqual(db.sql("SELECT count(*) FROM dnd"), "0")
+        before = clock()
+        r = self.good(send("PUT", path + "?invalid=skip", rows))
+        self.assertEqual((r["received"], r["added"], r["present"], r["invalid"]), (6, 5, 0, 1))
+        self.assertEqual(db.sql("SELECT count(*), count(DISTINCT customer_id), min(scope), max(scope), count(*) FILTER (WHERE part <> customer_id % 64) FROM dnd").split("|"),
+                         ["5", "5", "1001", "1001", "0"])
+        self.assertEqual(clock() - before, int(db.sql("SELECT count(DISTINCT part) FROM dnd")))
+        r = self.good(send("POST", path, "msisdn\n%s\n%s\n" % (number(5), number(9))))  # no empty list any more
+        self.assertEqual((r["received"], r["added"], r["present"]), (2, 1, 1))
+        self.assertEqual(daemon.request("DELETE", "/api/v1/dnd-lists/" + l).status, 204)
+
+
 class Dnd(Case):
     def new(self, key=None, **members):
         return self.good(post("/api/v1/dnd-lists", {"name": str(uuid.uuid4()), **members}, key=key), 201)

@@ -179,7 +179,8 @@ static int flush(struct upload *u, struct diag *diag)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < u->n; i++) {
-        rc = people_keys(u->req, u->rows[i].name_address, &u->keys[i], &u->alts[i], diag);
+        rc = people_keys(u->req, u->rows[i].name_address, &u->keys[i],
+                         u->look_up ? &u->alts[i] : NULL, diag);
         u->rows[i].customer_id = u->keys[i];
         u->addresses[i] = u->rows[i].name_address;
     }

@@ -60,13 +60,17 @@ int people_keys(const struct api_request *req, const char *address, int64_t *ret
     const struct api_services *s = req->services;
     if (!s || !s->identity)
         return diag_set(diag, -EOPNOTSUPP, "", "this node has no identity key");
-    /* The second id is the hash of a text that is no address: a line break cannot stand in one. */
-    char second[ADDRESS_TEXT_MAX + 4];
     int32_t part;
-    (void)snprintf(second, sizeof second, "%s\n2", address);
     int rc = s->identity(s->ctx, address, &part, ret_key);
-    if (rc == 0)
+    if (rc == 0 && ret_alt) {
+        /* the second id is the hash of a text that is no address: a line break cannot stand in one
+         */
+        char second[ADDRESS_TEXT_MAX + 4];
+        size_t n = strnlen(address, ADDRESS_TEXT_MAX);
+        memcpy(second, address, n);
+        memcpy(second + n, "\n2", 3);
         rc = s->identity(s->ctx, second, &part, ret_alt);
+    }
     return rc < 0 ? diag_set(diag, rc, "", "the address could not be hashed") : 0;
 }
 

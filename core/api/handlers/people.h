@@ -41,7 +41,7 @@ struct people_ref {
  * and give -1. */
 int people_ref_json(struct api_request *req, struct api_response *resp, const json_t *obj,
                     const char *pointer, struct people_ref *ret);
-/* Keys of a normal address. CGW_ENOTFOUND when this node has no identity key. */
+/* Keys of a normal address; ret_alt may be NULL. -EOPNOTSUPP when this node has no identity key. */
 int people_keys(const struct api_request *req, const char *address, int64_t *ret_key,
                 int64_t *ret_alt, struct diag *diag);
 /* The customer a reference leads to, by alias and collision rule. */
