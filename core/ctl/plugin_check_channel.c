@@ -465,8 +465,12 @@ static enum verdict start_then_drain(const struct checker *k, char *why)
 static enum verdict strangers_are_ignored(const struct checker *k, char *why)
 {
     static const uint64_t strange[] = {0, 1, UINT64_MAX, 0x123456789abcdefu};
-    static const char *const ids[] = {"", "no-such-id", "%n%s",
-                                      "ffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
+    static const struct cgw_ask asks[] = {
+        {.size = sizeof asks[0], .peer_id = ""},
+        {.size = sizeof asks[0], .peer_id = "no-such-id", .from = {CGW_ADDR_E164, 3, "+12"}},
+        {.size = sizeof asks[0], .peer_id = "%n%s"},
+        {.size = sizeof asks[0],
+         .peer_id = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffff"}};
     struct core c;
     struct plugin_instance *inst = NULL;
     struct cgw_health h;
@@ -474,7 +478,7 @@ static enum verdict strangers_are_ignored(const struct checker *k, char *why)
         return CHECK_FAIL;
     instance_stored(inst, strange, ARRAY_LEN(strange));
     instance_cancel(inst, strange, ARRAY_LEN(strange));
-    (void)instance_query(inst, ids, ARRAY_LEN(ids));
+    (void)instance_query(inst, asks, ARRAY_LEN(asks));
     instance_health(inst, &h); /* behind the others on the loop */
     (void)instance_free(inst);
     return c.n_results ? check_fail(why, "results came for messages that never were") : CHECK_PASS;

@@ -24,8 +24,7 @@
 #define INSTANCE_POSTS                                                                             \
     4096u                  /* post() calls waiting                                               */
 #define INSTANCE_HTTP 256u /* callback requests not yet answered */
-#define INSTANCE_QUERIES                                                                           \
-    4096u /* provider ids waiting for query()                                   */
+#define INSTANCE_QUERIES 4096u /* asks waiting for query()                                   */
 #define INSTANCE_TIMERS 65536u
 #define INSTANCE_BATCH 64u /* messages per submit() call */
 #define INSTANCE_SLOW_OP_MS                                                                        \
@@ -117,8 +116,8 @@ void instance_stored(struct plugin_instance *inst, const uint64_t *acks, uint32_
 /* Recall messages: waiting ones are completed NOT_SENT by the host, others are put to the plugin's
  * cancel(). */
 void instance_cancel(struct plugin_instance *inst, const uint64_t *tokens, uint32_t n);
-/* \return how many provider ids were queued for query(); 0 when the plugin has no query(). */
-uint32_t instance_query(struct plugin_instance *inst, const char *const *provider_ids, uint32_t n);
+/* \return how many were queued for query(); 0 when the plugin has no query(). Texts are copied. */
+uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
 /* Put a callback request (copied) to route `route` of the plugin; req->id is the caller's and
  * unique while unanswered. \return 0 (the sink's reply follows), CGW_ENOTFOUND no such route,
  * CGW_ELIMIT body above the route's max_body, CGW_EBUSY too many unanswered, CGW_ESTATE not

@@ -89,7 +89,7 @@ struct plugin_instance {
     struct msg_queue incoming[CGW_LANES]; /* locked */
     size_t bytes;                         /* locked */
     struct u64_list acks, cancels;        /* locked */
-    char **queries;                       /* locked; owned strings */
+    struct cgw_ask *queries;              /* locked; each owns its peer_id, `from` lies behind it */
     uint32_t n_queries;
     struct post *posts; /* locked; ring of INSTANCE_POSTS */
     uint32_t posts_head, n_posts;

@@ -113,7 +113,30 @@ static void turn_cancels(struct plugin_instance *in)
  * ------------------------------------------------------------------------------------------------------------------------
  */
 
-uint32_t instance_query(struct plugin_instance *inst, const char *const *provider_ids, uint32_t n)
+static bool copy_ask(struct cgw_ask *to, const struct cgw_ask *from)
+{
+    size_t id = strnlen(from->peer_id, CGW_PROVIDER_ID_MAX - 1),
+           len = from->from.kind && from->from.text ? from->from.len : 0;
+    char *text = calloc(1, id + len + 2);
+    if (!text)
+        return false;
+    memcpy(text, from->peer_id, id);
+    if (len)
+        memcpy(text + id + 1, from->from.text, len);
+    *to = (struct cgw_ask){.size = sizeof *to,
+                           .peer_id = text,
+                           .from = {len ? from->from.kind : 0, (uint32_t)len, text + id + 1}};
+    return true;
+}
+
+static void free_asks(struct cgw_ask *asks, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        free((char *)(uintptr_t)asks[i].peer_id);
+    free(asks);
+}
+
+uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n)
 {
     uint32_t put = 0;
     if (!inst->plugin->channel.query || inst_state(inst) != INSTANCE_RUNNING)
@@ -122,7 +145,7 @@ uint32_t instance_query(struct plugin_instance *inst, const char *const *provide
     if (!inst->queries)
         inst->queries = calloc(INSTANCE_QUERIES, sizeof *inst->queries);
     while (inst->queries && put < n && inst->n_queries < INSTANCE_QUERIES &&
-           (inst->queries[inst->n_queries] = strndup(provider_ids[put], CGW_PROVIDER_ID_MAX - 1))) {
+           copy_ask(&inst->queries[inst->n_queries], &asks[put])) {
         inst->n_queries++;
         put++;
     }
@@ -134,20 +157,18 @@ uint32_t instance_query(struct plugin_instance *inst, const char *const *provide
 static void turn_queries(struct plugin_instance *in)
 {
     (void)pthread_mutex_lock(&in->lock);
-    char **ids = in->queries;
+    struct cgw_ask *asks = in->queries;
     uint32_t n = in->n_queries;
     in->queries = NULL;
     in->n_queries = 0;
     (void)pthread_mutex_unlock(&in->lock);
     for (uint32_t i = 0; i < n; i += QUERIES_PER_CALL) {
         inst_enter(in, "query");
-        in->plugin->channel.query(in->ch, (const char *const *)ids + i,
+        in->plugin->channel.query(in->ch, asks + i,
                                   n - i < QUERIES_PER_CALL ? n - i : QUERIES_PER_CALL);
         inst_leave(in);
     }
-    for (uint32_t i = 0; i < n; i++)
-        free(ids[i]);
-    free(ids);
+    free_asks(asks, n);
 }
 
 /* ---- posts
@@ -353,9 +374,7 @@ void mail_done(struct plugin_instance *in)
     static const char gone[] = "the channel instance is stopping\n";
     while (in->http) /* destroy() has run: nobody else answers any more */
         mail_reply(in, in->http->req.id, 503, "text/plain; charset=utf-8", gone, sizeof gone - 1);
-    for (uint32_t i = 0; i < in->n_queries; i++)
-        free(in->queries[i]);
-    free(in->queries);
+    free_asks(in->queries, in->n_queries);
     free(in->acks.v);
     free(in->cancels.v);
     free(in->posts);

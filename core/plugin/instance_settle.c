@@ -75,7 +75,7 @@ static void tidy_result(struct plugin_instance *in, struct cgw_result *r, char *
             r->n_ids = i; /* ids before it are good */
         }
     if (!r->n_ids)
-        r->provider_ids = NULL;
+        r->provider_ids = r->peer_ids = NULL;
     if (!r->code_space)
         r->code_space = "";
 }

@@ -262,7 +262,6 @@ static int receipts_due(struct loopback *lb, int64_t now_ms)
                                             .result = d->result,
                                             .flags = CGW_RESF_WHOLE,
                                             .provider_id = id[n],
-                                            .reference = d->token,
                                             .code_space = "loopback",
                                             .quantity = 1,
                                             .arrived_utc_ms = lb->host->now_utc_ms()};
@@ -453,17 +452,16 @@ static void stored(void *ch, const uint64_t *acks, uint32_t n)
         lb->host->reply(lb->inst, acks[i], 200, "text/plain; charset=utf-8", ok, sizeof ok - 1);
 }
 
-static void query(void *ch, const char *const *provider_ids, uint32_t n)
+static void query(void *ch, const struct cgw_ask *asks, uint32_t n)
 {
     struct loopback *lb = ch;
     for (uint32_t i = 0; i < n; i++) {
         unsigned long long token;
-        if (sscanf(provider_ids[i], "lb-%16llx", &token) != 1)
+        if (sscanf(asks[i].peer_id, "lb-%16llx", &token) != 1)
             continue;
         struct cgw_receipt r = {.size = sizeof r,
                                 .flags = CGW_RESF_WHOLE,
-                                .provider_id = provider_ids[i],
-                                .reference = token,
+                                .provider_id = asks[i].peer_id,
                                 .code_space = "loopback",
                                 .quantity = 1,
                                 .arrived_utc_ms = lb->host->now_utc_ms()};

@@ -196,6 +196,7 @@ static void add_report(struct smpp_inst *in, struct report *rep, uint64_t ack,
         .result = r->result,
         .flags = in->opt.receipt_is_whole ? CGW_RESF_WHOLE : 0,
         .provider_id = rep->id,
+        .reference = r->reference ? r->reference - 1 : 0, /* ours begin at 1 */
         .person = person,
         .code = r->code,
         .code_space = r->err[0] == '\0' && r->has_network ? "smpp34.network_error_code"
@@ -216,7 +217,10 @@ static void take_receipt(struct smpp_link *l, const struct smpp_pdu *pdu, uint32
         answer_and_release(in, held, SMPP_ROK);
         return;
     }
-    smpp_msgid_receipt(&in->ids, rep->r.id, rep->id);
+    if (rep->r.id_same)
+        smpp_msgid_same(&in->ids, rep->r.id, rep->id);
+    else
+        smpp_msgid_receipt(&in->ids, rep->r.id, rep->id);
     struct cgw_address person = address_of(in, &pdu->source, rep->person, sizeof rep->person);
     add_report(in, rep, ack_of(in->inbox, held), person);
 }

@@ -98,14 +98,14 @@ void smpp_leave(struct smpp_inst *in)
 static void report(struct smpp_inst *in)
 {
     struct cgw_result results[RESULTS_BATCH];
-    const char *ids[IDS_BATCH];
+    const char *ids[IDS_BATCH], *peer_ids[IDS_BATCH];
     struct smpp_msg *batch[RESULTS_BATCH], *m;
     while (!TAILQ_EMPTY(&in->done)) {
         uint32_t n = 0, n_ids = 0;
         while (n < RESULTS_BATCH && IDS_BATCH - n_ids >= CGW_SEGMENTS_MAX &&
                (m = TAILQ_FIRST(&in->done)) != NULL) {
             TAILQ_REMOVE(&in->done, m, link);
-            smpp_msg_result(m, &results[n], ids + n_ids, CGW_SEGMENTS_MAX);
+            smpp_msg_result(m, &results[n], ids + n_ids, peer_ids + n_ids, CGW_SEGMENTS_MAX);
             n_ids += results[n].n_ids;
             batch[n++] = m;
         }
@@ -401,11 +401,11 @@ void smpp_op_cancel(void *ch, const uint64_t *tokens, uint32_t n)
     free(sorted);
 }
 
-void smpp_op_query(void *ch, const char *const *provider_ids, uint32_t n)
+void smpp_op_query(void *ch, const struct cgw_ask *asks, uint32_t n)
 {
     struct smpp_inst *in = ch;
     smpp_enter(in);
-    smpp_query_add(in, provider_ids, n);
+    smpp_query_add(in, asks, n);
     smpp_leave(in);
 }
 

@@ -111,7 +111,10 @@ struct smpp_inst {
     bool credit_stale;          /* tell it even if it is the same figure */
     bool started, draining, drain_posted, drained;
     int64_t drain_soft_ms, drain_deadline_ms;
-    char queries[SMPP_QUERIES_MAX][CGW_PROVIDER_ID_MAX];
+    struct smpp_question {
+        char id[SMPP_MSGID_MAX + 1]; /* as the peer spells it */
+        struct smpp_addr source;
+    } queries[SMPP_QUERIES_MAX];
     uint32_t query_first, n_queries;
     uint8_t encode[SMPP_ENCODE_CAP(SMPP_PAYLOAD_MAX)];
     struct smpp_pdu pdu; /* the one being handled */
@@ -173,7 +176,7 @@ void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t r
                        const char *raw);
 
 /* ---- query.c ---- */
-void smpp_query_add(struct smpp_inst *in, const char *const *ids, uint32_t n);
+void smpp_query_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n);
 void smpp_query_pump(struct smpp_link *l);
 void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu);
 void smpp_query_drop(struct smpp_slot *slot); /* timed out or link lost */

@@ -130,6 +130,7 @@ int smpp_msg_new(const struct smpp_options *o, struct smpp_refs *refs, const str
     msg->submit_before_mono_ms = m->submit_before_mono_ms;
     msg->not_after_utc_ms = m->not_after_utc_ms;
     msg->want_receipt = m->want_receipt != 0;
+    msg->user_ref = o->user_reference ? (uint16_t)m->reference : 0;
     msg->source = sh.source;
     msg->destination = sh.destination;
     msg->data_coding = sh.choice.data_coding;
@@ -147,8 +148,10 @@ struct smpp_msg *smpp_msg_free(struct smpp_msg *m)
 {
     if (!m)
         return NULL;
-    for (uint32_t i = 0; i < m->plan.n; i++)
+    for (uint32_t i = 0; i < m->plan.n; i++) {
         free(m->parts[i].id);
+        free(m->parts[i].peer_id);
+    }
     free(m->parts);
     free(m->octets);
     free(m);
@@ -197,12 +200,13 @@ void smpp_msg_unwrote(struct smpp_msg *m, uint32_t part)
         m->todo = part;
 }
 
-void smpp_msg_part_ok(struct smpp_msg *m, uint32_t part, const char *id)
+void smpp_msg_part_ok(struct smpp_msg *m, uint32_t part, const char *id, const char *peer_id)
 {
     struct smpp_msg_part *p = &m->parts[part];
     p->state = SMPP_PART_OK;
     p->id = id[0] != '\0' ? strdup(id)
                           : NULL; /* without memory the id is lost, the acceptance is not */
+    p->peer_id = p->id && strcmp(id, peer_id) != 0 ? strdup(peer_id) : NULL;
     m->written--;
     m->accepted++;
 }
@@ -285,23 +289,27 @@ static uint32_t class_of(const struct smpp_msg *m, const struct smpp_msg_part **
     return (*ret_cause)->state == SMPP_PART_REFUSED ? CGW_RES_REFUSED : CGW_RES_REFUSED_RETRY;
 }
 
-static uint32_t collect_ids(const struct smpp_msg *m, const char **ids, uint32_t max_ids)
+static uint32_t collect_ids(const struct smpp_msg *m, const char **ids, const char **peer_ids,
+                            uint32_t max_ids)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < m->plan.n && n < max_ids; i++)
-        if (m->parts[i].state == SMPP_PART_OK && m->parts[i].id)
+        if (m->parts[i].state == SMPP_PART_OK && m->parts[i].id) {
+            peer_ids[n] = m->parts[i].peer_id;
             ids[n++] = m->parts[i].id;
+        }
     return n;
 }
 
 void smpp_msg_result(const struct smpp_msg *m, struct cgw_result *ret, const char **ids,
-                     uint32_t max_ids)
+                     const char **peer_ids, uint32_t max_ids)
 {
     const struct smpp_msg_part *cause;
     *ret = (struct cgw_result){.size = sizeof *ret, .token = m->token};
     ret->result = class_of(m, &cause);
-    ret->n_ids = collect_ids(m, ids, max_ids);
+    ret->n_ids = collect_ids(m, ids, peer_ids, max_ids);
     ret->provider_ids = ids;
+    ret->peer_ids = peer_ids;
     uint32_t out = m->accepted + m->written + count_state(m, SMPP_PART_UNKNOWN);
     ret->segments = ret->quantity = out == m->plan.n ? m->plan.network : out;
     ret->code_space = SMPP_CODE_SPACE;
@@ -332,6 +340,8 @@ int smpp_msg_submit(const struct smpp_options *o, const struct smpp_msg *m, uint
         .registered_delivery = m->want_receipt ? o->registered_delivery : 0,
         .data_coding = m->data_coding,
         .validity_period = validity,
+        .has_user_ref = m->user_ref != 0,
+        .user_ref = m->user_ref,
         .extra = o->extra.tlvs,
         .n_extra = o->extra.n,
     };

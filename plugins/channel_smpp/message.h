@@ -22,6 +22,7 @@ struct smpp_msg_part {
     enum smpp_part_state state;
     uint32_t status; /* command_status of LATER and REFUSED */
     char *id;        /* owned; OK: normal form, NULL when the peer named none */
+    char *peer_id;   /* owned; as the peer wrote it, NULL = as id */
 };
 
 /* Which list of its link holds it. */
@@ -38,7 +39,8 @@ struct smpp_msg {
     struct smpp_addr source, destination;
     char service_type[SMPP_SERVICE_TYPE_MAX + 1];
     uint8_t data_coding;
-    uint16_t reference;
+    uint16_t reference; /* of its parts */
+    uint16_t user_ref;  /* user_message_reference, 0 = none */
     struct smpp_segments plan;
     uint8_t *octets;             /* owned */
     uint32_t accepted, written;  /* parts in state OK; parts in state WRITTEN */
@@ -71,8 +73,8 @@ struct smpp_msg *smpp_msg_free(struct smpp_msg *m);
 int smpp_msg_next_part(struct smpp_msg *m);
 void smpp_msg_wrote(struct smpp_msg *m, uint32_t part);
 void smpp_msg_unwrote(struct smpp_msg *m, uint32_t part); /* it did not go out after all */
-/* What became of a written part. id: normal form or "". */
-void smpp_msg_part_ok(struct smpp_msg *m, uint32_t part, const char *id);
+/* What became of a written part. id: normal form or ""; peer_id: as the peer wrote it. */
+void smpp_msg_part_ok(struct smpp_msg *m, uint32_t part, const char *id, const char *peer_id);
 void smpp_msg_part_refused(struct smpp_msg *m, uint32_t part, uint32_t status,
                            const struct smpp_verdict *v, const char *raw);
 void smpp_msg_part_unknown(struct smpp_msg *m, uint32_t part);
@@ -86,10 +88,10 @@ enum smpp_fate {
     SMPP_FATE_DONE   /* smpp_msg_result() says what */
 };
 enum smpp_fate smpp_msg_fate(const struct smpp_msg *m);
-/* Fill result, flags, codes, ids (at most max_ids, borrowed from m) as things stand. Parts without
- * answer make it UNKNOWN. */
+/* Fill result, flags, codes, ids (at most max_ids, borrowed from m; peer_ids alike) as things
+ * stand. Parts without answer make it UNKNOWN. */
 void smpp_msg_result(const struct smpp_msg *m, struct cgw_result *ret, const char **ids,
-                     uint32_t max_ids);
+                     const char **peer_ids, uint32_t max_ids);
 
 /* SMPP submit of one part. scratch as in smpp_segment_fill(). */
 int smpp_msg_submit(const struct smpp_options *o, const struct smpp_msg *m, uint32_t part,

@@ -73,10 +73,13 @@ const struct cgw_option smpp_option_schema[] = {
         "taken off the end: clock difference, time on the way"),
     STR("service_type", 0, "", 5, "service_type of messages whose route names none"),
     LIST("tlvs", NULL, "optional parameters of every submit_sm, TAG=HEX"),
+    BOOL("user_reference", "false",
+         "send user_message_reference; for SMSCs that return it with the receipt"),
     ENUM("id_resp", "auto", "auto|dec|hex|raw", "how submit_sm_resp writes message ids"),
     ENUM("id_receipt", "auto", "auto|dec|hex|raw", "how receipts write message ids"),
     ENUM("receipts_per", "part", "part|message",
          "one receipt for each part or one for the whole message"),
+    BOOL("query", "true", "ask by query_sm what became of messages whose receipt is overdue"),
     INT("enquire_link_ms", "30000", 100, 3600000, "ms",
         "ask after this long without hearing anything"),
     INT("enquire_timeout_ms", "10000", 100, 600000, "ms", "no answer by then: the link is dead"),
@@ -293,6 +296,8 @@ static void read_submit(struct reader *r, struct smpp_options *o)
     for (uint32_t i = 0; i < r->host->conf_count(r->conf, "tlvs"); i++)
         blame(r, "tlvs",
               smpp_extra_add(&o->extra, r->host->conf_item(r->conf, "tlvs", i), r->diag));
+    o->user_reference = num(r, "user_reference") != 0;
+    o->query = num(r, "query") != 0;
     blame(r, "retry", smpp_retry_init(&o->retry, text_of(r, "retry"), r->diag));
 }
 

@@ -40,6 +40,8 @@ struct smpp_options {
     uint8_t registered_delivery; /* for messages that want a receipt */
     struct smpp_validity_rules validity;
     struct smpp_extra extra;
+    bool user_reference; /* send our reference along, for SMSCs that echo it */
+    bool query;          /* query_sm may be used */
     struct smpp_retry retry;
     enum smpp_idform id_resp, id_receipt;
     bool receipt_is_whole; /* one receipt for the whole message, not one per part */

@@ -350,7 +350,7 @@ static void on_accepted(struct smpp_link *l, struct smpp_msg *m, uint32_t part,
     struct smpp_inst *in = l->inst;
     char id[CGW_PROVIDER_ID_MAX];
     smpp_msgid_resp(&in->ids, pdu->message_id, id);
-    smpp_msg_part_ok(m, part, id);
+    smpp_msg_part_ok(m, part, id, pdu->message_id);
     smpp_aimd_accepted(&l->aimd, in->now_ms);
     smpp_count(in, SMPP_C_PARTS_ACCEPTED, 1);
     if (l->slow && l->aimd.limit == 0 && in->now_ms - l->aimd.reacted_ms > CALM_MS) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* query.c - query_sm about earlier messages; the answer becomes a receipt. Must not resend
- * anything. Source: SMPP v3.4 issue 1.2, 4.8; source_addr must be that of the submit: the
- * instance's default sender is used. */
+ * anything. Source: SMPP v3.4 issue 1.2, 4.8. */
 #include "instance.h"
 
 #include <stdio.h>
@@ -10,31 +9,40 @@
 
 #define QUERY_WINDOW 16u /* unanswered questions per link, beside the parts */
 
-void smpp_query_add(struct smpp_inst *in, const char *const *ids, uint32_t n)
+/* source_addr must be that of the submit: the sender of then, else the instance's. */
+static bool source_of(const struct smpp_inst *in, const struct cgw_address *from,
+                      struct smpp_addr *ret)
+{
+    struct cgw_address own = {in->opt.default_sender_kind, (uint32_t)strlen(in->opt.default_sender),
+                              in->opt.default_sender};
+    return smpp_addr_source(from->kind ? from : &own, &in->opt.addr_rules, ret, NULL) == 0;
+}
+
+void smpp_query_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (in->n_queries == SMPP_QUERIES_MAX || strlen(ids[i]) > SMPP_MSGID_MAX ||
-            ids[i][0] == '\0') {
-            smpp_count(in, SMPP_C_QUERIES_FAILED, 1); /* the gateway asks again later */
+        const char *id = asks[i].peer_id;
+        struct smpp_question *q =
+            &in->queries[(in->query_first + in->n_queries) % SMPP_QUERIES_MAX];
+        if (!in->opt.query || in->n_queries == SMPP_QUERIES_MAX || strlen(id) > SMPP_MSGID_MAX ||
+            id[0] == '\0' || !source_of(in, &asks[i].from, &q->source)) {
+            smpp_count(in, SMPP_C_QUERIES_FAILED, 1); /* the gateway may ask again later */
             continue;
         }
-        char *to = in->queries[(in->query_first + in->n_queries++) % SMPP_QUERIES_MAX];
-        (void)snprintf(to, CGW_PROVIDER_ID_MAX, "%s", ids[i]);
+        (void)snprintf(q->id, sizeof q->id, "%s", id);
+        in->n_queries++;
     }
 }
 
-static bool ask(struct smpp_link *l, const char *id)
+static bool ask(struct smpp_link *l, const struct smpp_question *q)
 {
     struct smpp_inst *in = l->inst;
-    struct cgw_address from = {in->opt.default_sender_kind,
-                               (uint32_t)strlen(in->opt.default_sender), in->opt.default_sender};
-    struct smpp_addr source;
-    char *owned = strdup(id);
+    char *owned = strdup(q->id);
     uint32_t seq =
         owned ? smpp_inflight_add(&l->inflight, SMPP_SLOT_QUERY, owned, 0, in->now_ms) : 0;
     int len = -1;
-    if (seq != 0 && smpp_addr_source(&from, &in->opt.addr_rules, &source, NULL) == 0)
-        len = smpp_encode_query(in->encode, sizeof in->encode, seq, id, &source);
+    if (seq != 0)
+        len = smpp_encode_query(in->encode, sizeof in->encode, seq, q->id, &q->source);
     if (len > 0 && smpp_conn_append(&l->conn, in->encode, (uint32_t)len) == 0) {
         smpp_count(in, SMPP_C_QUERIES, 1);
         return true;
@@ -53,10 +61,10 @@ void smpp_query_pump(struct smpp_link *l)
     while (in->n_queries > 0 && smpp_link_can_send(l) && l->inflight.control < QUERY_WINDOW &&
            l->conn.tx_len == 0 && !smpp_aimd_is_paused(&l->aimd, in->now_ms) &&
            smpp_bucket_take(&in->bucket, in->now_ms)) {
-        const char *id = in->queries[in->query_first];
+        const struct smpp_question *q = &in->queries[in->query_first];
         in->query_first = (in->query_first + 1) % SMPP_QUERIES_MAX;
         in->n_queries--;
-        if (!ask(l, id) || smpp_conn_flush(&l->conn) <= 0)
+        if (!ask(l, q) || smpp_conn_flush(&l->conn) <= 0)
             return;
     }
 }
@@ -64,10 +72,12 @@ void smpp_query_pump(struct smpp_link *l)
 void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu)
 {
     struct smpp_inst *in = l->inst;
+    char id[CGW_PROVIDER_ID_MAX]; /* asked as the peer spells it, known in normal form */
+    smpp_msgid_same(&in->ids, slot->owner, id);
     if (pdu->command == SMPP_GENERIC_NACK || pdu->status != SMPP_ROK)
         smpp_count(in, SMPP_C_QUERIES_FAILED, 1);
     else
-        smpp_inbox_report(in, slot->owner, smpp_state_result(pdu->message_state), pdu->error_code,
+        smpp_inbox_report(in, id, smpp_state_result(pdu->message_state), pdu->error_code,
                           "query_sm");
     free(slot->owner);
     slot->owner = NULL;

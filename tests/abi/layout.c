@@ -30,7 +30,7 @@ AT(cgw_diag, code, 4);
 AT(cgw_diag, where, 8);
 AT(cgw_diag, text, 72);
 
-SIZE(cgw_message, 104);
+SIZE(cgw_message, 112);
 AT(cgw_message, size, 0);
 AT(cgw_message, lane, 4);
 AT(cgw_message, token, 8);
@@ -45,8 +45,9 @@ AT(cgw_message, n_parts, 76);
 AT(cgw_message, parts, 80);
 AT(cgw_message, group, 88);
 AT(cgw_message, service_code, 96);
+AT(cgw_message, reference, 104);
 
-SIZE(cgw_result, 72);
+SIZE(cgw_result, 80);
 AT(cgw_result, size, 0);
 AT(cgw_result, result, 4);
 AT(cgw_result, token, 8);
@@ -60,6 +61,7 @@ AT(cgw_result, raw, 48);
 AT(cgw_result, provider_ids, 56);
 AT(cgw_result, segments, 64);
 AT(cgw_result, quantity, 68);
+AT(cgw_result, peer_ids, 72);
 
 SIZE(cgw_receipt, 88);
 AT(cgw_receipt, size, 0);

@@ -54,7 +54,10 @@ struct bench {
     uint32_t lane, batch;
     int64_t submit_for_ms; /* submit_before from now */
     bool want_receipt;
-    char (*ids)[CGW_PROVIDER_ID_MAX]; /* accepted ids, in order */
+    char (*ids)[CGW_PROVIDER_ID_MAX];      /* accepted ids, in order */
+    char peer_ids[4][CGW_PROVIDER_ID_MAX]; /* of the first, as the peer spells them */
+    char last_id[CGW_PROVIDER_ID_MAX];     /* of the last receipt */
+    uint64_t last_reference;
     uint32_t n_ids;
     uint32_t receipts_final, receipts_other, receipts_strange;
     char reply[2048], reply_from[80], reply_to[80];
@@ -76,8 +79,12 @@ static void on_complete(void *ctx, uint64_t token, const struct cgw_result *r)
 {
     struct bench *b = ctx;
     uint32_t m = b->logical[token];
-    for (uint32_t i = 0; i < r->n_ids && b->n_ids < IDS_MAX; i++)
+    for (uint32_t i = 0; i < r->n_ids && b->n_ids < IDS_MAX; i++) {
+        const char *peer = r->peer_ids && r->peer_ids[i] ? r->peer_ids[i] : r->provider_ids[i];
+        if (b->n_ids < 4)
+            (void)snprintf(b->peer_ids[b->n_ids], CGW_PROVIDER_ID_MAX, "%s", peer);
         (void)snprintf(b->ids[b->n_ids++], CGW_PROVIDER_ID_MAX, "%s", r->provider_ids[i]);
+    }
     if (r->result == CGW_RES_NOT_SENT || r->result == CGW_RES_REFUSED_RETRY) {
         b->again[b->n_again++] = m; /* what the gateway does: nothing was sent, offer it again */
         b->retries++;
@@ -95,6 +102,8 @@ static int by_text(const void *a, const void *b)
 static void on_receipt(void *ctx, const struct cgw_receipt *r)
 {
     struct bench *b = ctx;
+    (void)snprintf(b->last_id, sizeof b->last_id, "%s", r->provider_id);
+    b->last_reference = r->reference;
     if (r->result == CGW_RES_ENROUTE)
         b->receipts_other++;
     else
@@ -208,6 +217,7 @@ static void feed(struct bench *b)
             .want_receipt = b->want_receipt,
             .n_parts = 1,
             .parts = &parts[n],
+            .reference = 4711,
         };
         n++;
     }
@@ -920,22 +930,72 @@ static void case_time_and_recall(struct bench *b)
     check(b->in.result_count[CGW_RES_ACCEPTED] == 2, "the written ones were accepted");
 }
 
+/* The SMSC knows an id in its own spelling only; the gateway knows its normal form. */
 static void case_query(struct bench *b)
 {
-    static const char *const args[] = {"--id-base", "10", "--receipt-permille", "0", NULL};
+    static const char *const args[] = {"--id-upper",         "1", "--id-pad", "12",
+                                       "--receipt-permille", "0", NULL};
     if (!bench_open(b, args))
         return;
-    opt(b, "id_resp=raw");
-    opt(b, "id_receipt=raw");
     b->want_receipt = true;
     if (!bench_up(b, 1))
         return;
     send_all(b, 3, 5000);
-    const char *ids[4] = {b->ids[0], b->ids[1], b->ids[2], "999999"};
-    b->in.desc->channel->query(b->in.ch, ids, 4);
+    struct cgw_ask asks[4];
+    (void)snprintf(b->peer_ids[3], sizeof b->peer_ids[3], "%s", b->ids[0]);
+    for (int i = 0; i < 4; i++)
+        asks[i] = (struct cgw_ask){.size = sizeof asks[i],
+                                   .peer_id = b->peer_ids[i],
+                                   .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    b->in.desc->channel->query(b->in.ch, asks, 3);
     run_for(b, 200);
-    check(b->in.n_receipts == 3, "3 known messages answered as receipts (%u), the unknown one not",
-          b->in.n_receipts);
+    check(b->in.n_receipts == 3, "3 known messages answered as receipts (%u)", b->in.n_receipts);
+    check(!strcmp(b->last_id, b->ids[2]), "the answer names %s in normal form (%s)", b->ids[2],
+          b->last_id);
+    b->in.desc->channel->query(b->in.ch, asks + 3, 1);
+    run_for(b, 200);
+    check(b->in.n_receipts == 3, "the normal form is no id to the SMSC");
+    no_complaints(b);
+}
+
+/* Receipts whose parameter spells the id as the answer did, while their text does not. */
+static void case_receipt_spelling(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-form",
+                                       "both",
+                                       "--receipt-tlv-as-answer",
+                                       "1",
+                                       "--receipt-id-base",
+                                       "10",
+                                       "--id-start",
+                                       "305419896", /* 0x12345678: digits only */
+                                       NULL};
+    if (!bench_open(b, args))
+        return;
+    opt(b, "id_resp=hex");
+    opt(b, "id_receipt=dec");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    check(mini_run(&b->in, receipts_in, b, 5000), "its receipt came");
+    check(!strcmp(b->last_id, b->ids[0]), "it names the id of the answer: %s, %s", b->ids[0],
+          b->last_id);
+}
+
+static void case_user_reference(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-reference", "1", NULL};
+    if (!bench_open(b, args))
+        return;
+    opt(b, "user_reference=true");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    check(mini_run(&b->in, receipts_in, b, 5000), "its receipt came");
+    check(b->last_reference == 4711, "it echoes our reference: %llu",
+          (unsigned long long)b->last_reference);
     no_complaints(b);
 }
 
@@ -1051,6 +1111,8 @@ static const struct {
     {"blocked_peer", case_blocked_peer},
     {"time_and_recall", case_time_and_recall},
     {"query", case_query},
+    {"receipt_spelling", case_receipt_spelling},
+    {"user_reference", case_user_reference},
     {"storm", case_storm},
 };
 

@@ -163,6 +163,9 @@ static void keep_tlv(struct sim_sm *sm, struct tlv_found *f, uint16_t tag, const
     case SMPP_TLV_SAR_SEQ:
         set_once(sm, tag, &f->sar_seq, v[0]);
         break;
+    case SMPP_TLV_USER_REF:
+        sm->user_ref = get16(v);
+        break;
     case SMPP_TLV_STATE:
         sm->message_state = v[0];
         break;
@@ -257,6 +260,7 @@ void sim_sm_parse(uint32_t command, const uint8_t *body, size_t len, struct sim_
 
     memset(ret_sm, 0, sizeof(*ret_sm));
     ret_sm->message_state = -1;
+    ret_sm->user_ref = -1;
     ret_sm->body = nothing;
     take_cstr(&r, ret_sm->service_type, sizeof(ret_sm->service_type));
     take_addr(&r, &ret_sm->src);

@@ -49,6 +49,7 @@
 #define SMPP_TLV_SC_VERSION 0x0210u
 #define SMPP_TLV_NETWORK_ERROR 0x0423u
 #define SMPP_TLV_PAYLOAD 0x0424u
+#define SMPP_TLV_USER_REF 0x0204u
 #define SMPP_TLV_STATE 0x0427u
 
 #define SIM_PDU_MAX 65536u /* longer frames are answered with generic_nack and a close */
@@ -117,6 +118,7 @@ struct sim_sm {
     uint16_t fault_tag;
     char receipted_id[SIM_ID_CAP];
     int message_state; /* -1 when absent */
+    int user_ref;      /* -1 when absent */
 };
 
 struct sim_bind {

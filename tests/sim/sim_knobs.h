@@ -64,7 +64,9 @@ struct sim_knobs {
     int64_t max_window, window_status, max_rate, rate_burst, rate_status, response_tlv;
     int64_t response_bare_permille;
     /* message ids */
-    int64_t id_start, id_base, id_pad, id_upper, receipt_id_base, receipt_id_pad, receipt_id_upper;
+    int64_t id_start, id_reuse, id_base, id_pad, id_upper;
+    int64_t receipt_id_base, receipt_id_pad, receipt_id_upper;
+    int64_t receipt_tlv_as_answer, receipt_reference;
     char id_prefix[33];
     /* receipts */
     int64_t receipt_permille, receipt_delay_min_ms, receipt_delay_max_ms, receipt_late_permille;

@@ -22,6 +22,7 @@ struct job {
     int64_t submitted_ms;
     uint8_t state, form;
     bool no_esm, intermediate;
+    int user_ref; /* -1 none */
     uint8_t text_len;
     char text[TEXT_KEPT];
 };
@@ -65,15 +66,17 @@ struct sim_message_id *sim_id_find(struct sim *sim, const char *text)
     size_t prefix = strlen(sim->knobs.id_prefix);
     struct sim_message_id *m;
     unsigned long long id;
-    char *end;
+    char *end, spelled[SIM_ID_CAP];
 
     if (strncmp(text, sim->knobs.id_prefix, prefix) != 0)
         return NULL;
     id = strtoull(text + prefix, &end, sim->knobs.id_base == 16 ? 16 : 10);
     if (*end || end == text + prefix)
         return NULL;
+    /* an id is a text: another spelling of the number is another id */
+    sim_id_format(sim, id, false, spelled);
     m = &sim->ids[id & (SIM_IDS - 1)];
-    return m->id == id && id ? m : NULL;
+    return m->id == id && id && strcmp(spelled, text) == 0 ? m : NULL;
 }
 
 void sim_id_keep(struct sim *sim, uint64_t id, uint8_t state, int64_t final_ms)
@@ -115,11 +118,16 @@ static void put_tlvs(const struct sim *sim, const struct job *j, struct sim_buf 
     uint8_t network[3] = {3, 0, (uint8_t)error_number(j->state)}; /* type 3: GSM, 5.3.2.31 */
     char id[SIM_ID_CAP];
 
-    sim_id_format(sim, j->id, true, id);
+    sim_id_format(sim, j->id, !sim->knobs.receipt_tlv_as_answer, id);
     sim_pdu_tlv(out, SMPP_TLV_RECEIPTED_ID, id, strlen(id) + (sim->knobs.receipt_nul ? 1 : 0));
     sim_pdu_tlv(out, SMPP_TLV_STATE, &j->state, 1);
     if (network[2])
         sim_pdu_tlv(out, SMPP_TLV_NETWORK_ERROR, network, sizeof(network));
+    if (j->user_ref >= 0) {
+        uint8_t ref[2] = {(uint8_t)(j->user_ref >> 8), (uint8_t)j->user_ref};
+
+        sim_pdu_tlv(out, SMPP_TLV_USER_REF, ref, sizeof(ref));
+    }
 }
 
 static struct sim_delivery *build(struct sim *sim, const struct job *j)
@@ -258,6 +266,7 @@ void sim_receipt_plan(struct sim *sim, struct sim_session *s, const struct sim_r
     j.from = p->sm->dst;
     j.to = p->sm->src;
     j.submitted_ms = sim->epoch_ms;
+    j.user_ref = k->receipt_reference ? p->sm->user_ref : -1;
     j.state = (uint8_t)sim_choose(&k->receipt_state, draw(sim, SIM_P_RECEIPT_STATE, p->ordinal));
     j.form = (uint8_t)sim_choose(&k->receipt_form, draw(sim, SIM_P_RECEIPT_FORM, p->ordinal));
     j.no_esm = sim_chance(draw(sim, SIM_P_RECEIPT_ESM0, p->ordinal), k->receipt_esm0_permille);

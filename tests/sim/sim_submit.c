@@ -238,6 +238,9 @@ static void handle(struct sim *sim, struct sim_session *s, struct submit *m)
         bool whole = sim_count_take(sim->count, m->answer.ref, s->serial);
 
         m->answer.id = sim->next_id++;
+        if (sim->knobs.id_reuse &&
+            sim->next_id >= (uint64_t)(sim->knobs.id_start + sim->knobs.id_reuse))
+            sim->next_id = (uint64_t)sim->knobs.id_start;
         delay_ms = follow_up(sim, s, m, whole);
     } else {
         delay_ms = delay_of(sim, m, false);

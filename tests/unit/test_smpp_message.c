@@ -47,7 +47,7 @@ static const uint32_t statuses[] = {[THROTTLED] = 0x58, [LATER] = 0x08, [NEVER] 
 static void settle(struct smpp_msg *m, uint32_t part, int what)
 {
     if (what == OK)
-        smpp_msg_part_ok(m, part, "abc");
+        smpp_msg_part_ok(m, part, "abc", "00ABC");
     else if (what == SILENT)
         smpp_msg_part_unknown(m, part);
     else
@@ -84,7 +84,7 @@ Test(smpp_message, aggregates_its_parts_to_one_result)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct smpp_msg *m = three();
-        const char *ids[CGW_SEGMENTS_MAX];
+        const char *ids[CGW_SEGMENTS_MAX], *peer_ids[CGW_SEGMENTS_MAX];
         struct cgw_result r;
         for (uint32_t p = 0; p < 3 && cases[i].parts[p] != UNWRITTEN; p++) {
             cr_assert_eq(smpp_msg_next_part(m), (int)p);
@@ -95,11 +95,13 @@ Test(smpp_message, aggregates_its_parts_to_one_result)
         for (uint32_t p = 0; p < 3 && cases[i].parts[p] != UNWRITTEN; p++)
             settle(m, p, cases[i].parts[p]);
         cr_expect_eq(smpp_msg_fate(m), cases[i].fate, "case %zu: fate %d", i, smpp_msg_fate(m));
-        smpp_msg_result(m, &r, ids, CGW_SEGMENTS_MAX);
+        smpp_msg_result(m, &r, ids, peer_ids, CGW_SEGMENTS_MAX);
         cr_expect_eq(r.result, cases[i].result, "case %zu: result %u", i, r.result);
         cr_expect_eq(r.flags, cases[i].flags, "case %zu: flags %u", i, r.flags);
         cr_expect_eq(r.code, cases[i].code, "case %zu: code %d", i, r.code);
         cr_expect_eq(r.n_ids, cases[i].n_ids, "case %zu: %u ids", i, r.n_ids);
+        for (uint32_t k = 0; k < r.n_ids; k++)
+            cr_expect_str_eq(r.peer_ids[k], "00ABC");
         cr_expect_eq(r.token, 7);
         smpp_msg_free(m);
     }

@@ -35,6 +35,8 @@ struct cgw_message {
     const struct cgw_part *parts;
     uint64_t group; /* campaign-scoped key for the peer's own grouping or billing, 0 none */
     const char *service_code; /* billing or template identity of the route, may be NULL */
+    uint64_t reference; /* our name of this message, 1..65535: peers that echo it with the receipt
+                           (cgw_receipt.reference) help to settle what was never answered */
 };
 
 /* Result classes. Exactly one result per message taken by submit(). */
@@ -78,6 +80,8 @@ struct cgw_result {
     const char *const *provider_ids; /* each NUL-terminated, normal form of the instance */
     uint32_t segments;               /* network pieces written (SMS segments); 0 = none */
     uint32_t quantity;               /* unit of the descriptor: segments, bytes or seconds */
+    const char *const *peer_ids; /* as many as provider_ids, as the peer spells them: what query()
+                                    asks with. NULL, or a NULL or "" in it: spelled alike */
 };
 
 /* What the peer tells about an earlier message. */
@@ -122,6 +126,14 @@ struct cgw_inbound {
     uint64_t ack; /* plugin's name for it: returned by stored() when durable */
 };
 
+/* query(): what became of an accepted message? */
+struct cgw_ask {
+    uint32_t size;
+    uint32_t reserved;
+    const char *peer_id;     /* as the peer spells it */
+    struct cgw_address from; /* the sender it went out with; kind 0: the instance's default */
+};
+
 /* check(): can this content be sent, and in how many pieces? */
 struct cgw_check {
     uint32_t size;
@@ -164,8 +176,9 @@ struct cgw_channel_ops {
     /* Optional. Recall messages not yet written; each recalled one still gets its
      * complete(NOT_SENT). */
     void (*cancel)(void *ch, const uint64_t *tokens, uint32_t n);
-    /* Optional. Ask the peer about accepted messages by provider id; answers arrive as receipts. */
-    void (*query)(void *ch, const char *const *provider_ids, uint32_t n);
+    /* Optional. Ask the peer about accepted messages; answers arrive as receipts. Asking is a wish:
+     * who gets no answer may ask again. */
+    void (*query)(void *ch, const struct cgw_ask *asks, uint32_t n);
     /* Optional. */
     void (*health)(void *ch, struct cgw_health *ret);
     /* REQUIRED. Stop taking, settle what is in flight until the deadline, then complete the rest
