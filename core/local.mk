@@ -85,6 +85,7 @@ core_libcgwcore_a_SOURCES = \
 	core/ingest/ingest_row.c \
 	core/ingest/ingest_spool.c \
 	core/ingest/ingest_spool.h \
+	core/outcome/ask.c \
 	core/outcome/flush.c \
 	core/outcome/flush.h \
 	core/outcome/inbound.c \

@@ -56,6 +56,19 @@ static int close_wave(void *ctx, struct db *db, int32_t wave_id, int64_t now_utc
     return outcome_close_wave(db, &d->outcome, wave_id, now_utc_ms, ret_closed, diag);
 }
 
+static uint32_t query(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst = registry_find(d->registry, instance);
+    return inst ? instance_query(inst, asks, n) : 0;
+}
+
+static int ask_wave(void *ctx, struct db *db, int32_t wave_id, struct diag *diag)
+{
+    struct daemon *d = ctx;
+    return outcome_ask_wave(&d->asker, db, wave_id, diag);
+}
+
 /* ---- api → the rest
  * ------------------------------------------------------------------------------------------------------
  */
@@ -523,10 +536,13 @@ int daemon_start(struct daemon *d, struct diag *diag)
         rc = dispatch_start(d->dispatch, d->registry, d->writer, &d->outcome, diag);
     if (rc == 0)
         rc = registry_start(d->registry, diag);
+    d->asker =
+        (struct outcome_asker){.query = query, .ctx = d, .per_s = (uint32_t)c->outcome_query_per_s};
     struct planner_config pc = {.conninfo = c->conninfo,
                                 .receipt_grace_ms = d->outcome.receipt_grace_ms,
                                 .wake = on_chunks,
                                 .close_wave = close_wave,
+                                .ask_wave = ask_wave,
                                 .ctx = d};
     if (rc == 0)
         rc = planner_start(&pc, &d->planner, diag);

@@ -21,6 +21,7 @@ struct daemon {
     struct api *api;
     struct callback *callback;
     struct outcome_config outcome;
+    struct outcome_asker asker; /* the planner's thread */
     struct optout_sets *words;
 };
 /* Start everything in the order of the data path, from the end to the beginning; stop in the order

@@ -76,7 +76,8 @@ CREATE TABLE consent_event (            -- every grant and withdrawal ever said;
 CREATE TABLE rules_clock (one bool PRIMARY KEY DEFAULT true CHECK (one), version int4 NOT NULL);  -- +1 per commit that changes a rule
 INSERT INTO rules_clock VALUES (true, 1);
 CREATE TABLE class_rule (
-  class int2 PRIMARY KEY, name text NOT NULL UNIQUE, dnd bool NOT NULL, consent bool NOT NULL, caps bool NOT NULL, calendar bool NOT NULL, counts bool NOT NULL);
+  class int2 PRIMARY KEY, name text NOT NULL UNIQUE, dnd bool NOT NULL, consent bool NOT NULL, caps bool NOT NULL, calendar bool NOT NULL, counts bool NOT NULL,
+  resend_once bool NOT NULL DEFAULT false CHECK (NOT resend_once OR class = 2) /* in doubt: send it a second time, which may be one too many */);
 INSERT INTO class_rule VALUES (1, 'marketing', true, true, true, true, true), (2, 'service', true, false, false, true, false),
   (3, 'reply', true, false, false, false, false), (4, 'optout_confirm', false, false, false, false, false), (5, 'emergency', false, false, false, false, false);
 CREATE TABLE cap (
@@ -156,7 +157,8 @@ CREATE TABLE chunk (                    -- state 0 ready, 1 decided, 2 done; sen
 CREATE INDEX chunk_open ON chunk (part, wave_id, chunk_no) WHERE state < 2;
 CREATE TABLE echo (                     -- the way back for single rows. state 0 waiting, 1 decided, 2 intended
   part int4 NOT NULL, wave_id int4 NOT NULL, seq int8 NOT NULL, attempt int2 NOT NULL, tries int2 NOT NULL DEFAULT 0, state int2 NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2)),
-  not_before timestamptz NOT NULL, reason int2 NOT NULL, keeps_reservation bool NOT NULL, route_id int4 NOT NULL DEFAULT 0, intended_at timestamptz, PRIMARY KEY (part, wave_id, seq)) WITH (fillfactor = 50);
+  not_before timestamptz NOT NULL, reason int2 NOT NULL, keeps_reservation bool NOT NULL, route_id int4 NOT NULL DEFAULT 0, intended_at timestamptz,
+  resent bool NOT NULL DEFAULT false /* an earlier attempt is in doubt; survives every upsert */, PRIMARY KEY (part, wave_id, seq)) WITH (fillfactor = 50);
 CREATE INDEX echo_due ON echo (part, not_before) WHERE state = 0;
 CREATE TABLE intent (                   -- one row per window handed to a channel: who may have been reached from when on
   part int4 NOT NULL, wave_id int4 NOT NULL, seq_lo int8 NOT NULL, seq_hi int8 NOT NULL, route_id int4 NOT NULL /* 0 = several */, at timestamptz NOT NULL DEFAULT now(), node text NOT NULL, PRIMARY KEY (part, wave_id, seq_lo));
@@ -169,8 +171,9 @@ CREATE TABLE contact_log (
   PRIMARY KEY (part, contact_id, attempt, period)) PARTITION BY LIST (period);
 CREATE INDEX ON contact_log USING brin (part, customer_id) WITH (pages_per_range = 16, autosummarize = on);
 CREATE TABLE contact_submit (           -- the network accepted; one row per network segment
-  part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, seg int2 NOT NULL, n_segs int2 NOT NULL, ts timestamptz NOT NULL, route_id int4 NOT NULL,
-  refh int8 NOT NULL /* 63-bit hash of route instance + reference; 0 = none given */, ref text NOT NULL, seal_no int8 NOT NULL, PRIMARY KEY (part, contact_id, attempt, seg)) PARTITION BY RANGE (contact_id);
+  part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, seg int2 NOT NULL, n_segs int2 NOT NULL, receipt bool NOT NULL /* a final word is expected */, ts timestamptz NOT NULL, route_id int4 NOT NULL,
+  refh int8 NOT NULL /* 63-bit hash of route instance + reference; 0 = none given */, address_key int8 NOT NULL /* keyed hash of where it went */, ref text NOT NULL,
+  peer_ref text NOT NULL /* the reference as the peer spells it, '' = as ref */, seal_no int8 NOT NULL, PRIMARY KEY (part, contact_id, attempt, seg)) PARTITION BY RANGE (contact_id);
 CREATE INDEX ON contact_submit USING hash (refh);
 CREATE TABLE contact_event (            -- everything that happened to a contact after its decision
   part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, seg int2 NOT NULL /* -1 = whole message */, kind int2 NOT NULL, ts timestamptz NOT NULL,
@@ -186,7 +189,7 @@ CREATE TABLE in_doubt (                 -- written, never answered: waits for a 
 CREATE INDEX ON in_doubt (address_key);
 CREATE TABLE receipt_early (            -- receipts that came before their submit_sm_resp was stored, or for ids never seen
   receipt_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, instance text NOT NULL, refh int8 NOT NULL, ref text NOT NULL, result int2 NOT NULL, flags int4 NOT NULL, code int4 NOT NULL,
-  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, arrived timestamptz NOT NULL);
+  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, reference int4 NOT NULL /* ours, echoed; 0 = none */, arrived timestamptz NOT NULL);
 CREATE INDEX ON receipt_early (refh);
 
 -- ---------------------------------------------------------------------------------------------- responses

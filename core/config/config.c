@@ -64,6 +64,8 @@ const struct config_key config_keys[] = {
     S("outcome.optout", outcome_optout, CGW_SYSCONFDIR "/optout.conf", "opt-out words by locale"),
     I("outcome.receipt_grace_s", outcome_receipt_grace_s, 300, 0, 604800, "s",
       "how long after its validity a message may still get its receipt"),
+    I("outcome.query_per_s", outcome_query_per_s, 20, 0, 1000, "messages/s",
+      "asked about, once each, when validity is over and no receipt came; 0 = never"),
     {NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL}};
 
 static int CGW_PRINTF(4, 5) complain(const struct config *c, const config_setting_t *s,

@@ -24,7 +24,7 @@ struct config {
     int callback_port; /* -1 = no callback listener */
     int dispatch_threads, dispatch_inflight, dispatch_lease_ms;
     const char *outcome_optout;
-    int outcome_receipt_grace_s;
+    int outcome_receipt_grace_s, outcome_query_per_s;
     const char *identity_key_file, *sign_key_file; /* names inside `credentials` */
     unsigned char identity_key[32], sign_key[64];  /* read by config_load_keys() */
 };

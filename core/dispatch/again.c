@@ -41,9 +41,11 @@ static void withdraw(struct batch *b, struct contact_row *r, int64_t now_ms, str
         return;
     }
     x->denied_seq[x->n_events] = r->seq;
-    x->release[x->n_release++] = contact_id(b, r);
-    x->stats[x->n_stats++] = (struct stat_delta){
-        .wave_id = b->chunk.wave_id, .kind = STAT_HELD, .code = v->reason, .n = 1};
+    if (!r->resent) {
+        x->release[x->n_release++] = contact_id(b, r);
+        x->stats[x->n_stats++] = (struct stat_delta){
+            .wave_id = b->chunk.wave_id, .kind = STAT_HELD, .code = v->reason, .n = 1};
+    }
     x->events[x->n_events++] = (struct event_row){.contact_id = contact_id(b, r),
                                                   .attempt = r->attempt,
                                                   .seg = -1,

@@ -157,6 +157,8 @@ static void sort_out(struct batch *b, struct decided *x)
         }
         r->gone = true;
         x->denied_seq[x->n_denied++] = r->seq;
+        if (r->resent)
+            continue; /* its first attempt may have been read: counted as sent, and stays so */
         x->stats[x->n_stats++] = (struct stat_delta){
             .wave_id = b->chunk.wave_id, .kind = STAT_HELD, .code = v->reason, .n = 1};
         if (r->keeps)

@@ -75,7 +75,8 @@ void judge_message(const struct batch *b, const struct contact_row *r, const str
         .n_parts = r->n_parts,
         .parts = r->parts,
         .group = (uint64_t)b->wave->campaign_id,
-        .service_code = t->service_code[0] ? t->service_code : NULL};
+        .service_code = t->service_code[0] ? t->service_code : NULL,
+        .reference = outcome_reference((int64_t)b->wave->wave_id << 32 | r->seq, r->attempt)};
     routing_sender(t, &m->from);
 }
 

@@ -185,6 +185,7 @@ static void contact_of(struct worker *w, const struct contact_row *r, const stru
         .tries = r->tries,
         .max_tries = t->max_tries,
         .from_echo = b->echo,
+        .resent = r->resent,
         .want_receipt = t->receipts,
         .address_key = customer_key(w->d->cfg.identity_key, r->address, strlen(r->address)),
         .intended_utc_ms = now_ms,

@@ -49,10 +49,11 @@ static int alloc_lists(struct flush *f)
     f->echo_del = arena_alloc(&f->arena, m * sizeof *f->echo_del);
     f->release = arena_alloc(&f->arena, m * sizeof *f->release);
     f->doubt_del = arena_alloc(&f->arena, m * sizeof *f->doubt_del);
+    f->unsend = arena_alloc(&f->arena, m * sizeof *f->unsend);
     f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
-              f->release && f->doubt_del && f->early_del && f->resolved;
+              f->release && f->doubt_del && f->unsend && f->early_del && f->resolved;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
@@ -102,6 +103,8 @@ static int write_small(struct flush *f)
     f->w->doubts_known += f->n_doubts;
     for (int i = 0; rc == 0 && i < f->n_doubt_del; i++)
         rc = store_doubt_delete(f->db, f->doubt_del[i].part, f->doubt_del[i].contact_id, f->diag);
+    for (int i = 0; rc == 0 && i < f->n_unsend; i++)
+        rc = store_echo_unsend(f->db, f->unsend[i].part, f->unsend[i].contact_id, f->diag);
     for (int i = 0; rc == 0 && i < f->n_release; i++)
         rc = store_caps_release(f->db, f->release[i].part, &f->release[i].contact_id, 1, NULL,
                                 f->diag);

@@ -39,10 +39,11 @@ enum stat_kind {
     STAT_EXPIRED = 5,
     STAT_UNKNOWN = 6,
     STAT_SEGMENTS = 7,
-    STAT_RETRIES = 8,    /* code = reason (RETRY_*) */
-    STAT_IN_DOUBT = 9,   /* ever in doubt; a subset of SUBMITTED */
-    STAT_SETTLED = 10,   /* in doubt and then settled by a receipt */
-    STAT_RESPONSES = 11, /* code = meaning */
+    STAT_RETRIES = 8,     /* code = reason (RETRY_*) */
+    STAT_IN_DOUBT = 9,    /* ever in doubt; a subset of SUBMITTED */
+    STAT_SETTLED = 10,    /* in doubt and then settled by a receipt */
+    STAT_RESPONSES = 11,  /* code = meaning */
+    STAT_NO_RECEIPT = 12, /* accepted over a route without receipts: that is the end of it */
 };
 
 /* What the dispatcher knows of a message in flight; copied into every outcome. */
@@ -53,6 +54,7 @@ struct outcome_contact {
                       have settled it */
     int16_t attempt, tries, max_tries;
     bool from_echo;      /* an echo row (state 2) stands for it */
+    bool resent;         /* an earlier attempt is in doubt, and counted */
     bool want_receipt;   /* a final result will follow */
     int64_t address_key; /* keyed hash of the address: settles in-doubt ones */
     int64_t intended_utc_ms;
@@ -60,6 +62,10 @@ struct outcome_contact {
     uint64_t token;           /* in-flight slot, given back after the flush */
     void *run;                /* the dispatcher's chunk, opaque */
 };
+
+/* Our own name of a message, 1..65535, for peers that echo one with the receipt (SMPP
+ * user_message_reference): tells two messages in doubt to one person apart. */
+uint16_t outcome_reference(int64_t contact_id, int16_t attempt);
 
 struct outcome_writer;
 struct outcome_config {
@@ -104,6 +110,27 @@ void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id,
 struct db;
 int outcome_recover_part(struct db *db, const struct outcome_config *cfg, int32_t part,
                          int64_t epoch, int64_t *ret_in_doubt, struct diag *diag) CGW_NODISCARD;
+/* Messages of one wave that the network accepted and whose receipt is overdue, asked about once
+ * each and at most per_s in a second over all waves; the answers come as receipts. One caller at a
+ * time (the planner); what was asked is forgotten at a restart, and asked again. */
+#define OUTCOME_ASK_WAVES                                                                          \
+    64 /* waves followed; of more, the one asked about longest ago begins anew */
+struct outcome_asker {
+    /* \return how many of the asks the channel took. */
+    uint32_t (*query)(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n);
+    void *ctx;
+    uint32_t per_s; /* 0 = never */
+    int64_t refilled_mono_ms;
+    uint32_t left;
+    struct ask_progress {
+        int32_t wave_id, part;
+        int64_t contact_id, used_mono_ms;
+        int16_t attempt, seg;
+    } waves[OUTCOME_ASK_WAVES];
+};
+int outcome_ask_wave(struct outcome_asker *a, struct db *db, int32_t wave_id,
+                     struct diag *diag) CGW_NODISCARD;
+
 /* Everyone of this wave without a final result gets EVENT_UNKNOWN (validity and grace are over).
  * Part by part, sealed. */
 int outcome_close_wave(struct db *db, const struct outcome_config *cfg, int32_t wave_id,

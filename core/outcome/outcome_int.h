@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 #define SEGS_MAX 255
+#define RESEND_AFTER_MS                                                                            \
+    60000 /* of a class that resends what is in doubt: so long its receipt may settle it first */
 
 enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK };
 
@@ -23,13 +25,13 @@ struct item {
     struct outcome_contact contact; /* RESULT */
     uint32_t result, flags, sub, channel, in_kind;
     int64_t retry_after_ms, arrived_ms;
-    int32_t code;
+    int32_t code, reference;
     uint32_t n_ids, segments;
     uint64_t ack;
     int64_t person_key; /* of a swept receipt; 0 = from person */
     int64_t early_id;   /* row of receipt_early that the sweep brought back */
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
-    const char **ids;
+    const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
     uint32_t body_len;
     /* CHUNK */
     int32_t part, wave_id, chunk_no;
@@ -68,12 +70,15 @@ struct flush {
     struct {
         int32_t part;
         int64_t contact_id;
-    } * release, *doubt_del;
+    } * release, *doubt_del, *unsend; /* unsend: settled before it was sent once more */
     int64_t *early_del;
     struct resolved *resolved;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
-        n_early_del, n_resolved;
-    int max; /* capacity of the lists */
+        n_early_del, n_resolved, n_unsend;
+    int max;             /* capacity of the lists */
+    int32_t resend_wave; /* the last one asked about */
+    bool resends;        /* its class is sent once more when in doubt */
+    int rc;              /* of that question */
     bool wake;
 };
 
@@ -85,7 +90,8 @@ struct resolved {
     int32_t code;
     int64_t arrived_ms;
     const char *code_space, *raw;
-    bool settles; /* it settles one in doubt */
+    bool settles;       /* it settles one in doubt */
+    int16_t later_segs; /* with settles: segments of a later attempt that was accepted */
 };
 
 struct outcome_writer {

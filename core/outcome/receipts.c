@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* receipts.c - receipts find their message and move it forward, only forward, once.
- * A message is known by (instance, provider id); a receipt that comes before its accept is stored
- * waits in receipt_early; one for a message in doubt settles it when exactly one candidate fits the
- * person and the time. */
+ * A message is known by (instance, provider id), and because peers use ids again, by the person
+ * whom the receipt names and by time. A receipt that comes before its accept is stored, or fits
+ * nobody, waits in receipt_early; one for a message in doubt settles it when exactly one candidate
+ * fits the person, the time and our own reference where the peer echoes it. */
 #include "outcome/outcome_int.h"
 
 #include "address/address.h"
@@ -11,6 +12,14 @@
 #include <string.h>
 
 #define SETTLE_AFTER_MS 3000
+#define DOUBTS_MAX 16 /* candidates looked at: who has more in doubt cannot be told apart */
+/* How long after its accept a receipt may still mean it. One that names the person: as long as we
+ * keep it waiting for an accept. One that names nobody: the longest validity, and grace. */
+#define NAMED_WITHIN_MS INT64_C(604800000)
+#define NAMELESS_WITHIN_MS INT64_C(172800000)
+/* A receipt may come before the answer to its submit, but not longer before it than an answer
+ * takes. */
+#define BEFORE_ANSWER_MS 600000
 
 static void count_receipt(const char *what)
 {
@@ -38,15 +47,29 @@ static int by_refh(const void *a, const void *b)
     const struct ref_match *x = a, *y = b;
     if (x->refh != y->refh)
         return x->refh < y->refh ? -1 : 1;
-    return x->contact_id > y->contact_id
-               ? -1
-               : x->contact_id < y->contact_id; /* peers use ids again: the latest wave is meant */
+    return x->ts_ms > y->ts_ms ? -1 : x->ts_ms < y->ts_ms; /* the newest first */
 }
 
-static const struct ref_match *lookup(const struct ref_match *known, int n, int64_t refh,
-                                      const char *ref)
+/* What a receipt says of whom and when; key 0 = names nobody. */
+struct claim {
+    int64_t key, arrived_ms;
+};
+
+static bool fits(const struct flush *f, const struct ref_match *m, struct claim c)
+{
+    bool named = c.key && m->address_key;
+    int64_t age_ms = c.arrived_ms - m->ts_ms,
+            most_ms = named ? NAMED_WITHIN_MS : NAMELESS_WITHIN_MS + f->w->cfg.receipt_grace_ms;
+    return (!named || c.key == m->address_key) && age_ms >= -BEFORE_ANSWER_MS && age_ms <= most_ms;
+}
+
+/* The newest accept of this id that fits. ret_other: there is one, and none fits. */
+static const struct ref_match *lookup(const struct flush *f, const struct ref_match *known, int n,
+                                      int64_t refh, const char *ref, struct claim c,
+                                      bool *ret_other)
 {
     int lo = 0, hi = n;
+    *ret_other = false;
     while (lo < hi) {
         int mid = (lo + hi) / 2;
         if (known[mid].refh < refh)
@@ -54,9 +77,13 @@ static const struct ref_match *lookup(const struct ref_match *known, int n, int6
         else
             hi = mid;
     }
-    for (; lo < n && known[lo].refh == refh; lo++)
-        if (!strcmp(known[lo].ref, ref))
+    for (; lo < n && known[lo].refh == refh; lo++) {
+        if (strcmp(known[lo].ref, ref) != 0)
+            continue;
+        if (fits(f, &known[lo], c))
             return &known[lo];
+        *ret_other = true;
+    }
     return NULL;
 }
 
@@ -68,6 +95,9 @@ static int add_own(struct flush *f, struct ref_match *known, int n, int max)
         if (!s->refh)
             continue;
         known[n] = (struct ref_match){.refh = s->refh,
+                                      .address_key = s->address_key,
+                                      .ts_ms = s->ts_ms,
+                                      .receipt = s->receipt,
                                       .part = s->part,
                                       .route_id = s->route_id,
                                       .contact_id = s->contact_id,
@@ -97,21 +127,33 @@ static int64_t person_key(const struct flush *f, const struct item *it)
     return customer_key(f->w->cfg.identity_key, a.text, strlen(a.text));
 }
 
-/* In doubt over this very instance, and only one can be meant. */
-static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, bool *ret_found)
+/* Where the peer echoes our reference, it rules out all others. */
+static int echoed(const struct item *it, struct doubt_row *d, int n)
 {
-    struct doubt_row d[2];
+    int keep = 0;
+    if (!it->reference)
+        return n;
+    for (int i = 0; i < n; i++)
+        if (outcome_reference(d[i].contact_id, d[i].attempt) == it->reference)
+            d[keep++] = d[i];
+    return keep;
+}
+
+/* In doubt over this very instance, and only one can be meant. */
+static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, int64_t key,
+                        bool *ret_found)
+{
+    struct doubt_row d[DOUBTS_MAX];
     int n = 0;
     *ret_found = false;
     /* First it waits a moment: the accept that it belongs to may be on its way, and the person in
      * doubt with another message. */
     if (!it->early_id || f->now_ms - it->arrived_ms < SETTLE_AFTER_MS)
         return 0;
-    int64_t key = f->w->doubts_known ? person_key(f, it) : 0;
-    if (!key)
+    if (!key || !f->w->doubts_known)
         return 0;
-    int rc = store_doubt_find(f->db, key, it->instance, it->arrived_ms, d, &n, f->diag);
-    if (rc < 0 || n != 1)
+    int rc = store_doubt_find(f->db, key, it->instance, it->arrived_ms, d, DOUBTS_MAX, &n, f->diag);
+    if (rc < 0 || n == DOUBTS_MAX || echoed(it, d, n) != 1)
         return rc;
     for (int i = 0; i < f->n_resolved;
          i++) /* two receipts of one flush must not settle the same contact twice */
@@ -122,21 +164,27 @@ static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, bo
                           .route_id = d[0].route_id,
                           .contact_id = d[0].contact_id,
                           .attempt = d[0].attempt,
+                          .address_key = key,
                           .seg = 0,
-                          .n_segs = 1};
+                          .n_segs = 1,
+                          .receipt = true};
     (void)strncpy(m.ref, it->ref, sizeof m.ref - 1);
-    resolve(f, &m, it)->settles = true;
+    struct resolved *x = resolve(f, &m, it);
+    x->settles = true;
+    x->later_segs = d[0].later_segs;
+    x->flags |= CGW_RESF_WHOLE; /* how many segments it had, nobody told us */
     *ret_found = true;
     return 0;
 }
 
-static int keep_early(struct flush *f, const struct item *it, int64_t refh)
+static int keep_early(struct flush *f, const struct item *it, int64_t refh, int64_t key, bool other)
 {
     if (it->early_id) /* it waits already */
         return 0;
     struct early_receipt e = {.refh = refh,
-                              .person_key = person_key(f, it),
+                              .person_key = key,
                               .arrived_ms = it->arrived_ms,
+                              .reference = it->reference,
                               .result = (int16_t)it->result,
                               .flags = (int32_t)it->flags,
                               .code = it->code};
@@ -144,7 +192,7 @@ static int keep_early(struct flush *f, const struct item *it, int64_t refh)
     (void)strncpy(e.code_space, it->code_space, sizeof e.code_space - 1);
     (void)strncpy(e.raw, it->raw, sizeof e.raw - 1);
     f->w->early_known++;
-    count_receipt("early");
+    count_receipt(other ? "mismatched" : "early");
     return store_early_put(f->db, it->instance, &e, f->diag);
 }
 
@@ -163,7 +211,10 @@ static int wake_early(struct flush *f, const struct ref_match *known, int n_know
             refh[n++] = f->submits[i].refh;
     int rc = n ? store_early_find(f->db, refh, n, early, f->max, &found, f->diag) : 0;
     for (int i = 0; rc == 0 && i < found; i++) {
-        const struct ref_match *m = lookup(known, n_known, early[i].refh, early[i].ref);
+        struct claim claim = {early[i].person_key, early[i].arrived_ms};
+        bool other;
+        const struct ref_match *m =
+            lookup(f, known, n_known, early[i].refh, early[i].ref, claim, &other);
         if (!m || f->n_resolved == f->max || f->n_early_del == f->max)
             continue;
         struct item it = {.early_id = early[i].id,
@@ -204,12 +255,14 @@ int flush_resolve(struct flush *f)
         if (it->kind != ITEM_RECEIPT)
             continue;
         int64_t h = refh[n++];
-        const struct ref_match *m = it->ref[0] ? lookup(known, n_known, h, it->ref) : NULL;
-        bool settled = false;
+        struct claim claim = {person_key(f, it), it->arrived_ms};
+        bool settled = false, other = false;
+        const struct ref_match *m =
+            it->ref[0] ? lookup(f, known, n_known, h, it->ref, claim, &other) : NULL;
         if (m)
             (void)resolve(f, m, it);
-        else if ((rc = settle_doubt(f, it, h, &settled)) == 0 && !settled)
-            rc = keep_early(f, it, h);
+        else if ((rc = settle_doubt(f, it, h, claim.key, &settled)) == 0 && !settled)
+            rc = keep_early(f, it, h, claim.key, other);
     }
     return rc < 0 ? rc : wake_early(f, known, n_known);
 }
@@ -231,18 +284,26 @@ static bool is_final(int16_t kind)
 }
 
 struct so_far {
-    int delivered; /* segments */
+    int delivered, delivered_other; /* segments, of this attempt and of others */
     bool ended, seg_final, enroute, unknown;
+    bool counted; /* another attempt, in doubt or sent once more, has had its end */
 };
 
-static void learn(struct so_far *s, const struct resolved *x, int16_t seg, int16_t kind)
+static void learn(struct so_far *s, const struct resolved *x, int16_t attempt, int16_t seg,
+                  int16_t kind)
 {
+    s->unknown = s->unknown || kind == EVENT_UNKNOWN;
+    if (attempt != x->m.attempt) {
+        s->delivered_other += kind == EVENT_DELIVERED && seg >= 0;
+        s->counted = s->counted || (is_final(kind) && kind != EVENT_CANCELLED &&
+                                    (kind != EVENT_DELIVERED || seg == -1));
+        return;
+    }
     bool mine = seg == x->m.seg || seg == -1;
     s->delivered += kind == EVENT_DELIVERED && seg >= 0;
     s->ended = s->ended || (is_final(kind) && (kind != EVENT_DELIVERED || seg == -1));
     s->seg_final = s->seg_final || (mine && is_final(kind));
     s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
-    s->unknown = s->unknown || kind == EVENT_UNKNOWN;
 }
 
 /* Events in the database and those this flush has made so far. */
@@ -251,12 +312,12 @@ static struct so_far history(const struct flush *f, const struct resolved *x,
 {
     struct so_far s = {0};
     for (int i = 0; i < n_ev; i++)
-        if (ev[i].contact_id == x->m.contact_id && ev[i].attempt == x->m.attempt)
-            learn(&s, x, ev[i].seg, ev[i].kind);
+        if (ev[i].contact_id == x->m.contact_id)
+            learn(&s, x, ev[i].attempt, ev[i].seg, ev[i].kind);
     for (int i = 0; i < f->n_events; i++)
-        if (f->events[i].part == x->m.part && f->events[i].e.contact_id == x->m.contact_id &&
-            f->events[i].e.attempt == x->m.attempt)
-            learn(&s, x, f->events[i].e.seg, f->events[i].e.kind);
+        if (f->events[i].part == x->m.part && f->events[i].e.contact_id == x->m.contact_id)
+            learn(&s, x, f->events[i].e.attempt, f->events[i].e.seg, f->events[i].e.kind);
+    s.counted = s.counted || (x->later_segs && s.delivered_other >= x->later_segs);
     s.ended = s.ended || s.delivered >= x->m.n_segs;
     return s;
 }
@@ -275,14 +336,19 @@ static void settle(struct flush *f, const struct resolved *x)
                             .attempt = x->m.attempt,
                             .seg = 0,
                             .n_segs = 1,
+                            .receipt = true,
                             .ts_ms = f->now_ms,
                             .route_id = x->m.route_id,
                             .refh = x->m.refh,
-                            .ref = arena_dup(&f->arena, x->m.ref, strlen(x->m.ref))};
+                            .address_key = x->m.address_key,
+                            .ref = arena_dup(&f->arena, x->m.ref, strlen(x->m.ref)),
+                            .peer_ref = ""};
     put_event(f, x, -1, EVENT_SETTLED);
     flush_stat(f, x->m.contact_id, STAT_SETTLED, 0, 1);
     f->doubt_del[f->n_doubt_del].part = x->m.part;
     f->doubt_del[f->n_doubt_del++].contact_id = x->m.contact_id;
+    f->unsend[f->n_unsend].part = x->m.part;
+    f->unsend[f->n_unsend++].contact_id = x->m.contact_id;
     count_receipt("settled");
 }
 
@@ -308,9 +374,11 @@ static void apply(struct flush *f, const struct resolved *x, const struct event_
     put_event(f, x, seg, kind);
     count_receipt("stored");
     bool ends = kind != EVENT_DELIVERED || seg == -1 || s.delivered + 1 >= x->m.n_segs;
-    if (!ends)
+    if (!ends || s.counted)
         return;
     flush_stat(f, x->m.contact_id, finals[x->result].stat, 0, 1);
+    if (!x->m.receipt) /* a route without receipts that sends one all the same */
+        flush_stat(f, x->m.contact_id, STAT_NO_RECEIPT, 0, -1);
     if (s.unknown) /* we had given up on it: knowledge moves forward */
         flush_stat(f, x->m.contact_id, STAT_UNKNOWN, 0, -1);
 }

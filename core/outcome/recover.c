@@ -59,6 +59,25 @@ static int put_doubts(struct db *db, const struct outcome_config *cfg, int32_t p
     return rc;
 }
 
+/* Of a class that is sent once more: in line again, when the receipts have had their time. */
+static int put_resends(struct db *db, int32_t part, const struct open_contact *c, int n,
+                       int64_t now_ms, struct diag *diag)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < n; i++) {
+        struct echo_row e = {.seq = c[i].contact_id & INT64_C(0xffffffff),
+                             .attempt = (int16_t)(c[i].attempt + 1),
+                             .not_before_ms = now_ms + RESEND_AFTER_MS,
+                             .reason = REASON_RETRY_IN_DOUBT,
+                             .keeps = true,
+                             .resent = true};
+        if (c[i].resends && !c[i].resent)
+            rc = store_echo_put(db, part, (int32_t)(c[i].contact_id >> 32), &e, 1, diag);
+    }
+    return rc;
+}
+
+/* A resent contact was counted with its first attempt. */
 static int stats(struct db *db, const char *owner, const struct open_contact *c, int n,
                  const int16_t *kinds, int n_kinds, struct diag *diag)
 {
@@ -67,7 +86,7 @@ static int stats(struct db *db, const char *owner, const struct open_contact *c,
         return diag_set(diag, -ENOMEM, "", "out of memory");
     int m = 0;
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < n_kinds; k++)
+        for (int k = 0; !c[i].resent && k < n_kinds; k++)
             s[m++] = (struct stat_delta){
                 .wave_id = (int32_t)(c[i].contact_id >> 32), .kind = kinds[k], .n = 1};
     int rc = store_stat_add(db, owner, s, m, diag);
@@ -92,6 +111,8 @@ static int recover_some(struct db *db, const struct outcome_config *cfg, int32_t
         rc = write_events(db, cfg, &lock, c, *ret_n, EVENT_IN_DOUBT, now_ms, diag);
         if (rc == 0)
             rc = put_doubts(db, cfg, part, c, *ret_n, now_ms, diag);
+        if (rc == 0)
+            rc = put_resends(db, part, c, *ret_n, now_ms, diag);
         if (rc == 0)
             rc = stats(db, owner, c, *ret_n, kinds, 2, diag);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* results.c - what the peer said at once: accepted, refused, try again, nobody knows. One table of
  * result classes; retries and waiting are the core's, so the schedule is here. Reservations go back
- * only when it is certain that nothing was sent. */
+ * only when it is certain that nothing was sent. What is in doubt is never sent again by itself,
+ * unless its class says so: then once, marked as such, and counted with its first attempt. */
 #include "outcome/outcome_int.h"
 
 #include <string.h>
@@ -11,6 +12,12 @@
             the log */
 #define THROTTLED_AGAIN_MS 1000
 #define ATTEMPTS_MAX 30000 /* attempt is an int2; long before that something is broken */
+
+uint16_t outcome_reference(int64_t contact_id, int16_t attempt)
+{
+    uint64_t mixed = ((uint64_t)contact_id * 31 + (uint16_t)attempt) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint16_t)(1 + (mixed >> 32) % 65535);
+}
 
 /* Waiting before try n + 1 when the peer named no time. */
 static int64_t retry_delay_ms(int16_t tries)
@@ -40,30 +47,42 @@ static void event(struct flush *f, const struct item *it, int16_t kind)
                 f->now_ms, it->contact.route_id, it->code, it->code_space, it->raw);
 }
 
+/* People, once: a resent contact was counted when its first attempt came into doubt. */
+static void count_submitted(struct flush *f, const struct item *it)
+{
+    if (!it->contact.resent)
+        flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+}
+
 /* One row per segment that the peer named; one without reference when it named none. */
-static void submitted(struct flush *f, const struct item *it)
+static void submitted(struct flush *f, const struct item *it, bool final)
 {
     uint32_t n = it->n_ids ? it->n_ids : 1;
     for (uint32_t i = 0; i < n; i++) {
-        const char *ref = it->n_ids ? it->ids[i] : "";
+        const char *ref = it->n_ids ? it->ids[i] : "", *peer = it->n_ids ? it->peer_ids[i] : "";
         f->submits[f->n_submits++] =
             (struct submit_row){.part = it->contact.part,
                                 .contact_id = it->contact.contact_id,
                                 .attempt = it->contact.attempt,
                                 .seg = (int16_t)i,
                                 .n_segs = (int16_t)n,
-                                .ts_ms = f->now_ms,
+                                .receipt = it->contact.want_receipt || final,
+                                .ts_ms = it->arrived_ms,
                                 .route_id = it->contact.route_id,
                                 .refh = ref[0] ? store_ref_hash(it->instance, ref) : 0,
-                                .ref = ref};
+                                .address_key = it->contact.address_key,
+                                .ref = ref,
+                                .peer_ref = strcmp(peer, ref) != 0 ? peer : ""};
     }
-    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+    count_submitted(f, it);
+    if (!it->contact.want_receipt && !final)
+        flush_stat(f, it->contact.contact_id, STAT_NO_RECEIPT, 0, 1);
     flush_stat(f, it->contact.contact_id, STAT_SEGMENTS, 0, it->segments ? it->segments : n);
 }
 
 static void on_accepted(struct flush *f, struct item *it)
 {
-    submitted(f, it);
+    submitted(f, it, false);
     echo_gone(f, it);
 }
 
@@ -74,7 +93,7 @@ static void on_final(struct flush *f, struct item *it)
     } map[] = {[CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED},
                [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED},
                [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED}};
-    submitted(f, it);
+    submitted(f, it, true);
     event(f, it, map[it->result].kind);
     flush_stat(f, it->contact.contact_id, map[it->result].stat, 0, 1);
     echo_gone(f, it);
@@ -83,10 +102,12 @@ static void on_final(struct flush *f, struct item *it)
 static void on_refused(struct flush *f, struct item *it)
 {
     event(f, it, EVENT_REFUSED);
-    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
+    count_submitted(f, it);
     flush_stat(f, it->contact.contact_id, STAT_FAILED, 0, 1);
-    f->release[f->n_release].part = it->contact.part;
-    f->release[f->n_release++].contact_id = it->contact.contact_id;
+    if (!it->contact.resent) { /* else the first attempt may have been read */
+        f->release[f->n_release].part = it->contact.part;
+        f->release[f->n_release++].contact_id = it->contact.contact_id;
+    }
     echo_gone(f, it);
 }
 
@@ -101,7 +122,8 @@ static void again(struct flush *f, const struct item *it, int64_t delay_ms, int1
                           .tries = tries,
                           .not_before_ms = f->now_ms + delay_ms,
                           .reason = reason,
-                          .keeps = true};
+                          .keeps = true,
+                          .resent = it->contact.resent || reason == REASON_RETRY_IN_DOUBT};
     flush_stat(f, it->contact.contact_id, STAT_RETRIES, reason, 1);
     f->wake = true;
 }
@@ -133,11 +155,21 @@ static void on_not_sent(struct flush *f, struct item *it)
           REASON_RETRY_NOT_SENT);
 }
 
+static bool wave_resends(struct flush *f, const struct item *it)
+{
+    if (f->rc == 0 && f->resend_wave != it->contact.wave_id) {
+        f->rc = store_wave_resends(f->db, it->contact.wave_id, &f->resends, f->diag);
+        f->resend_wave = it->contact.wave_id;
+    }
+    return f->rc == 0 && f->resends;
+}
+
 static void on_unknown(struct flush *f, struct item *it)
 {
     event(f, it, EVENT_IN_DOUBT);
-    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, 1);
-    flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, 1);
+    count_submitted(f, it);
+    if (!it->contact.resent)
+        flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, 1);
     f->doubts[f->n_doubts++] =
         (struct doubt_row){.part = it->contact.part,
                            .route_id = it->contact.route_id,
@@ -146,7 +178,10 @@ static void on_unknown(struct flush *f, struct item *it)
                            .since_ms = it->contact.intended_utc_ms,
                            .until_ms = it->contact.not_after_utc_ms + f->w->cfg.receipt_grace_ms,
                            .attempt = it->contact.attempt};
-    echo_gone(f, it);
+    if (!it->contact.resent && wave_resends(f, it))
+        again(f, it, RESEND_AFTER_MS, it->contact.tries, REASON_RETRY_IN_DOUBT);
+    else
+        echo_gone(f, it);
 }
 
 int flush_results(struct flush *f)
@@ -164,7 +199,7 @@ int flush_results(struct flush *f)
         (known ? handle[it->result] : on_unknown)(f,
                                                   it); /* a word we do not know: assume the worst */
     }
-    return 0;
+    return f->rc;
 }
 
 /* ---- overtaken
@@ -181,24 +216,72 @@ static void drop_event(struct flush *f, const struct item *it, int16_t kind)
         }
 }
 
+static void drop_again(struct flush *f, const struct item *it)
+{
+    for (int i = 0; i < f->n_echo_put; i++)
+        if (f->echo_put[i].part == it->contact.part &&
+            f->echo_put[i].wave_id == it->contact.wave_id && f->echo_put[i].e.seq == seq_of(it)) {
+            flush_stat(f, it->contact.contact_id, STAT_RETRIES, f->echo_put[i].e.reason, -1);
+            f->echo_put[i] = f->echo_put[--f->n_echo_put];
+            return;
+        }
+}
+
+/* The echo row is another attempt's by now. */
+static void keep_echo(struct flush *f, const struct item *it)
+{
+    for (int i = 0; i < f->n_echo_del; i++)
+        if (f->echo_del[i].part == it->contact.part &&
+            f->echo_del[i].wave_id == it->contact.wave_id && f->echo_del[i].seq == seq_of(it)) {
+            f->echo_del[i] = f->echo_del[--f->n_echo_del];
+            return;
+        }
+}
+
+/* It was not sent, but whoever took over has sent it once more and counts it with the first
+ * attempt. A refusal is no end then. */
+static void too_late(struct flush *f, const struct item *it)
+{
+    drop_again(f, it);
+    for (int i = 0; i < f->n_release; i++)
+        if (f->release[i].contact_id == it->contact.contact_id) {
+            f->release[i] = f->release[--f->n_release];
+            flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, -1);
+            flush_stat(f, it->contact.contact_id, STAT_FAILED, 0, -1);
+            drop_event(f, it, EVENT_REFUSED);
+            return;
+        }
+}
+
 /* The contact was called in doubt, and counted as submitted, by a node that took the part over.
- * What we know settles it. */
-static void overtaken(struct flush *f, struct item *it, bool given_up)
+ * What we know settles it. resent: state of its echo row when it is to be sent once more, -1 none.
+ */
+static void overtaken(struct flush *f, struct item *it, bool given_up, int resent)
 {
     bool nothing_new = it->result == CGW_RES_UNKNOWN,
          went_out = it->result == CGW_RES_ACCEPTED || it->result == CGW_RES_DELIVERED ||
                     it->result == CGW_RES_FAILED || it->result == CGW_RES_EXPIRED;
-    flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, -1);
+    if (resent >= 0)
+        keep_echo(f, it);
+    if (resent > 0 && !went_out && !nothing_new) {
+        too_late(f, it);
+        return;
+    }
+    if (!it->contact.resent)
+        flush_stat(f, it->contact.contact_id, STAT_SUBMITTED, 0, -1);
     if (nothing_new) {
         drop_event(f, it, EVENT_IN_DOUBT);
-        flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, -1);
+        drop_again(f, it);
+        if (!it->contact.resent)
+            flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, -1);
         return;
     }
     if (went_out) {
         event(f, it, EVENT_SETTLED);
         flush_stat(f, it->contact.contact_id, STAT_SETTLED, 0, 1);
     }
-    if (given_up && it->result != CGW_RES_ACCEPTED)
+    bool final = it->result != CGW_RES_ACCEPTED || !it->contact.want_receipt;
+    if (given_up && final)
         flush_stat(f, it->contact.contact_id, STAT_UNKNOWN, 0, -1);
     f->doubt_del[f->n_doubt_del].part = it->contact.part;
     f->doubt_del[f->n_doubt_del++].contact_id = it->contact.contact_id;
@@ -224,8 +307,14 @@ int flush_overtaken(struct flush *f)
             given_up =
                 given_up || (ev[k].attempt == it->contact.attempt && ev[k].kind == EVENT_UNKNOWN);
         }
+        int resent = -1;
+        if (rc == 0 && flagged && !it->contact.resent)
+            rc = store_echo_resent(f->db, it->contact.part, it->contact.contact_id, &resent,
+                                   f->diag);
+        if (rc == 0 && resent == 0 && it->result != CGW_RES_UNKNOWN)
+            rc = store_echo_unsend(f->db, it->contact.part, it->contact.contact_id, f->diag);
         if (rc == 0 && flagged)
-            overtaken(f, it, given_up);
+            overtaken(f, it, given_up, resent);
     }
     return rc;
 }

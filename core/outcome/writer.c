@@ -54,6 +54,11 @@ static size_t text_len(const char *s, size_t max)
     return s ? strnlen(s, max) : 0;
 }
 
+static size_t id_len(const char *const *ids, uint32_t i)
+{
+    return ids ? text_len(ids[i], CGW_PROVIDER_ID_MAX - 1) : 0;
+}
+
 static void put(struct outcome_writer *w, struct item *it)
 {
     while (ring_put(&w->ring, &it, 1) ==
@@ -66,9 +71,9 @@ void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, c
 {
     uint32_t n_ids = r->n_ids < SEGS_MAX ? r->n_ids : SEGS_MAX;
     size_t space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1),
-           bytes = space + raw + 2 + n_ids * sizeof(char *);
+           bytes = space + raw + 2 + n_ids * 2 * sizeof(char *);
     for (uint32_t i = 0; i < n_ids; i++)
-        bytes += text_len(r->provider_ids[i], CGW_PROVIDER_ID_MAX - 1) + 1;
+        bytes += id_len(r->provider_ids, i) + id_len(r->peer_ids, i) + 2;
     struct item *it = calloc(1, sizeof *it + bytes);
     if (!it)
         abort(); /* a result that cannot be kept would be a contact lost: let the supervisor restart
@@ -83,13 +88,16 @@ void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, c
     it->code = r->code;
     it->segments = r->segments;
     it->n_ids = n_ids;
+    it->arrived_ms = clock_utc_ms();
     it->ids = (const char **)(void *)it->bytes;
-    struct packer p = {it->bytes + n_ids * sizeof(char *)};
+    it->peer_ids = it->ids + n_ids;
+    struct packer p = {it->bytes + n_ids * 2 * sizeof(char *)};
     it->code_space = pack(&p, r->code_space, space);
     it->raw = pack(&p, r->raw, raw);
-    for (uint32_t i = 0; i < n_ids; i++)
-        it->ids[i] =
-            pack(&p, r->provider_ids[i], text_len(r->provider_ids[i], CGW_PROVIDER_ID_MAX - 1));
+    for (uint32_t i = 0; i < n_ids; i++) {
+        it->ids[i] = pack(&p, r->provider_ids[i], id_len(r->provider_ids, i));
+        it->peer_ids[i] = pack(&p, r->peer_ids ? r->peer_ids[i] : NULL, id_len(r->peer_ids, i));
+    }
     put(w, it);
 }
 
@@ -107,7 +115,9 @@ static struct item *receipt_item(const char *instance, const struct cgw_receipt 
 {
     size_t ref = text_len(r->provider_id, CGW_PROVIDER_ID_MAX - 1),
            space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1);
-    size_t person = r->person.kind && r->person.len < 256 ? r->person.len : 0;
+    /* digits of no known country name nobody: no comparison, rather than a wrong one */
+    bool named = r->person.kind == CGW_ADDR_E164 || r->person.kind == CGW_ADDR_EMAIL;
+    size_t person = named && r->person.len < 256 ? r->person.len : 0;
     struct item *it = calloc(1, sizeof *it + ref + space + raw + person + 5);
     if (!it)
         return NULL;
@@ -118,6 +128,7 @@ static struct item *receipt_item(const char *instance, const struct cgw_receipt 
     it->flags = r->flags;
     it->sub = r->sub;
     it->code = r->code;
+    it->reference = (int32_t)(r->reference & 0xffff);
     it->ack = r->ack;
     it->arrived_ms = r->arrived_utc_ms ? r->arrived_utc_ms : clock_utc_ms();
     it->ref = pack(&p, r->provider_id, ref);
@@ -363,6 +374,7 @@ static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int
                                 .code = early[i].code,
                                 .code_space = early[i].code_space,
                                 .raw = early[i].raw,
+                                .reference = (uint64_t)early[i].reference,
                                 .arrived_utc_ms = early[i].arrived_ms};
         struct item *it = receipt_item(instances[i], &r);
         if (!it)
@@ -426,6 +438,8 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
 {
     static const struct metric_family families[] = {
         {"campgw_receipts_total", METRIC_COUNTER, "Receipts by what became of them.", "result"},
+        {"campgw_receipts_asked_total", METRIC_COUNTER,
+         "Messages asked about because their receipt is overdue.", "result"},
         {"campgw_responses_total", METRIC_COUNTER, "Inbound messages by meaning.", "meaning"},
         {"campgw_optouts_total", METRIC_COUNTER, "New opt-outs.", "scope"},
         {"campgw_outcome_flushed_total", METRIC_COUNTER,

@@ -43,14 +43,13 @@ static int plan_wave(struct planner *p, struct plan_wave *w, struct diag *diag)
     return rc;
 }
 
-static bool validity_over(const struct planner *p, const struct plan_wave *w, int64_t now_ms)
+static bool validity_over(const struct plan_wave *w, int64_t now_ms, int64_t grace_ms)
 {
     int64_t end =
         w->drained_ms + clock_shift_get() + (w->validity_ms ? w->validity_ms : VALIDITY_UNSET_MS);
     if (w->not_after_ms && w->not_after_ms < end)
         end = w->not_after_ms;
-    return now_ms > end + p->cfg.receipt_grace_ms &&
-           now_ms > w->drained_ms + p->cfg.receipt_grace_ms;
+    return now_ms > end + grace_ms && now_ms > w->drained_ms + grace_ms;
 }
 
 static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
@@ -61,8 +60,10 @@ static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now
         return idle ? store_plan_wave_state(p->db, w->wave_id, "running", "finishing", diag) : 0;
     if (!idle) /* a late retry: back to sending */
         return store_plan_wave_state(p->db, w->wave_id, "finishing", "running", diag);
-    if (w->pending > 0 && !validity_over(p, w, now_ms))
-        return 0;
+    if (w->pending > 0 && !validity_over(w, now_ms, p->cfg.receipt_grace_ms))
+        return p->cfg.ask_wave && validity_over(w, now_ms, 0)
+                   ? p->cfg.ask_wave(p->cfg.ctx, p->db, w->wave_id, diag)
+                   : 0;
     int64_t closed = 0;
     int rc = w->pending > 0 && p->cfg.close_wave
                  ? p->cfg.close_wave(p->cfg.ctx, p->db, w->wave_id, now_ms, &closed, diag)

@@ -15,6 +15,9 @@ struct planner_config {
     /* Everyone without a final result becomes unknown; wired to outcome/ by main. */
     int (*close_wave)(void *ctx, struct db *db, int32_t wave_id, int64_t now_utc_ms,
                       int64_t *ret_closed, struct diag *diag);
+    /* Validity is over and receipts are missing: ask the network, as much as its bound allows. May
+     * be NULL. */
+    int (*ask_wave)(void *ctx, struct db *db, int32_t wave_id, struct diag *diag);
     void *ctx;
 };
 int planner_start(const struct planner_config *cfg, struct planner **ret,

@@ -2,7 +2,8 @@
 /* store_campaign_numbers.c - how far a campaign is, what it waits for, and its funnel, from the
  * exact counts that are kept in the transactions of the rows they count. Kinds of campaign_stat
  * (stored numbers): 1 held (code = reason), 2 submitted, 3 delivered, 4 failed, 5 expired, 6
- * unknown, 7 segments, 8 retries, 9 ever in doubt, 10 settled, 11 responses. */
+ * unknown, 7 segments, 8 retries, 9 ever in doubt, 10 settled, 11 responses, 12 accepted without a
+ * receipt to come. */
 #include "base/word.h"
 #include "store/store_campaign.h"
 #include "store/store_json.h"
@@ -112,6 +113,7 @@ enum {
     KIND_IN_DOUBT,
     KIND_SETTLED,
     KIND_RESPONSES,
+    KIND_NO_RECEIPT,
     KINDS
 };
 #define REASONS 256
@@ -249,7 +251,7 @@ static void put_stages(struct buf *out, const struct counts *c)
         put(out, ends[i].name, c->kind[ends[i].kind]);
         pending -= c->kind[ends[i].kind];
     }
-    put(out, "pending", pending);
+    put(out, "pending", pending - c->kind[KIND_NO_RECEIPT]);
     put(out, "waiting", c->people - c->kind[KIND_HELD] - c->kind[KIND_SUBMITTED]);
     put_held(out, c);
     for (size_t i = 0; i < ARRAY_LEN(beside); i++)

@@ -55,8 +55,9 @@ struct contact_row {
     int64_t seq, customer_id;
     int32_t place;
     int16_t attempt, tries;
-    bool keeps; /* a reservation of an earlier attempt stands */
-    bool gone;  /* withdrawn after the decision: skip */
+    bool keeps;  /* a reservation of an earlier attempt stands */
+    bool gone;   /* withdrawn after the decision: skip */
+    bool resent; /* an earlier attempt is in doubt: counted as sent, whatever becomes of this one */
     const char *address, *params, *lang;
     uint32_t params_len;
     struct policy_facts facts;
@@ -131,6 +132,7 @@ struct echo_row {
     int64_t not_before_ms;
     int16_t reason;
     bool keeps;
+    bool resent; /* an earlier attempt is in doubt; once said it stands */
 };
 int store_echo_put(struct db *db, int32_t part, int32_t wave_id, const struct echo_row *rows, int n,
                    struct diag *diag) CGW_NODISCARD; /* insert or replace, state 0 */
@@ -140,6 +142,12 @@ int store_echo_state(struct db *db, int32_t part, int32_t wave_id, const int64_t
  * attempt. The caller is the only one at work on them. */
 int store_echo_back(struct db *db, int32_t part, int32_t wave_id, int64_t not_before_ms,
                     struct diag *diag) CGW_NODISCARD;
+/* The resent row of this contact, when it is not under way yet, is not needed any more. */
+int store_echo_unsend(struct db *db, int32_t part, int64_t contact_id,
+                      struct diag *diag) CGW_NODISCARD;
+/* State of the resent row of this contact, -1 = none. */
+int store_echo_resent(struct db *db, int32_t part, int64_t contact_id, int *ret_state,
+                      struct diag *diag) CGW_NODISCARD;
 int store_echo_delete(struct db *db, int32_t part, int32_t wave_id, const int64_t *seqs, int n,
                       struct diag *diag) CGW_NODISCARD;
 

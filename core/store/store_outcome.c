@@ -27,19 +27,22 @@ int store_submits_write(struct db *db, const struct submit_row *rows, int n, str
     if (n == 0)
         return 0;
     struct db_copy c;
-    dbc_init(&c, (size_t)n * 320 + 4096);
+    dbc_init(&c, (size_t)n * 480 + 4096);
     for (int i = 0; i < n; i++) {
         const struct submit_row *s = &rows[i];
-        dbc_row(&c, 10);
+        dbc_row(&c, 13);
         dbc_int4(&c, s->part);
         dbc_int8(&c, s->contact_id);
         dbc_int2(&c, s->attempt);
         dbc_int2(&c, s->seg);
         dbc_int2(&c, s->n_segs);
+        dbc_bool(&c, s->receipt);
         dbc_ts(&c, s->ts_ms);
         dbc_int4(&c, s->route_id);
         dbc_int8(&c, s->refh);
+        dbc_int8(&c, s->address_key);
         dbc_text(&c, s->ref, strlen(s->ref));
+        dbc_text(&c, s->peer_ref, strlen(s->peer_ref));
         dbc_int8(&c, seal_no[s->part]);
         size_t len = 0;
         const void *bytes = dbc_row_bytes(&c, &len);
@@ -79,8 +82,9 @@ int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match 
     dbp_int4(&p, max);
     auto_dbr struct db_result *r = NULL;
     int rc = db_query(db,
-                      "SELECT refh, ref, part, route_id, contact_id, attempt, seg, n_segs FROM "
-                      "contact_submit WHERE refh = ANY($1) ORDER BY refh, contact_id DESC LIMIT $2",
+                      "SELECT refh, ref, part, route_id, contact_id, attempt, seg, n_segs, "
+                      "address_key, ts, receipt FROM contact_submit WHERE refh = ANY($1) ORDER BY "
+                      "refh, ts DESC LIMIT $2",
                       &p, &r, diag);
     if (rc < 0)
         return rc;
@@ -92,7 +96,10 @@ int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match 
                                     .contact_id = dbr_int(r, i, 4),
                                     .attempt = (int16_t)dbr_int(r, i, 5),
                                     .seg = (int16_t)dbr_int(r, i, 6),
-                                    .n_segs = (int16_t)dbr_int(r, i, 7)};
+                                    .n_segs = (int16_t)dbr_int(r, i, 7),
+                                    .address_key = dbr_int(r, i, 8),
+                                    .ts_ms = dbr_ts(r, i, 9),
+                                    .receipt = dbr_bool(r, i, 10)};
         (void)snprintf(ret[i].ref, sizeof ret[i].ref, "%s", dbr_text(r, i, 1));
     }
     return 0;
@@ -138,10 +145,11 @@ int store_early_put(struct db *db, const char *instance, const struct early_rece
     dbp_text(&p, e->raw);
     dbp_int8(&p, e->person_key);
     dbp_ts(&p, e->arrived_ms);
+    dbp_int4(&p, e->reference);
     return db_exec(
         db,
         "INSERT INTO receipt_early (instance, refh, ref, result, flags, code, code_space, raw, "
-        "person_key, arrived) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "person_key, arrived, reference) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         &p, NULL, diag);
 }
 
@@ -155,7 +163,8 @@ static void early_rows(const struct db_result *r, struct early_receipt *ret, int
                                     .flags = (int32_t)dbr_int(r, i, 4),
                                     .code = (int32_t)dbr_int(r, i, 5),
                                     .person_key = dbr_int(r, i, 8),
-                                    .arrived_ms = dbr_ts(r, i, 9)};
+                                    .arrived_ms = dbr_ts(r, i, 9),
+                                    .reference = (int32_t)dbr_int(r, i, 10)};
         (void)snprintf(e->ref, sizeof e->ref, "%s", dbr_text(r, i, 2));
         (void)snprintf(e->code_space, sizeof e->code_space, "%s", dbr_text(r, i, 6));
         (void)snprintf(e->raw, sizeof e->raw, "%s", dbr_text(r, i, 7));
@@ -172,8 +181,8 @@ int store_early_find(struct db *db, const int64_t *refh, int n, struct early_rec
     auto_dbr struct db_result *r = NULL;
     int rc = db_query(
         db,
-        "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived "
-        "FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, receipt_id LIMIT $2",
+        "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
+        "reference FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, receipt_id LIMIT $2",
         &p, &r, diag);
     if (rc < 0)
         return rc;
@@ -193,16 +202,17 @@ int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, char
     int rc = db_query(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "instance FROM receipt_early WHERE receipt_id > $1 ORDER BY receipt_id LIMIT $2",
+        "reference, instance FROM receipt_early WHERE receipt_id > $1 ORDER BY receipt_id LIMIT $2",
         &p, &r, diag);
     if (rc < 0)
         return rc;
     *ret_n = dbr_rows(r);
     early_rows(r, ret, *ret_n);
     for (int i = 0; i < *ret_n; i++)
-        (void)snprintf(instances[i], sizeof instances[i], "%s", dbr_text(r, i, 10));
+        (void)snprintf(instances[i], sizeof instances[i], "%s", dbr_text(r, i, 11));
     return 0;
 }
+
 int store_early_delete(struct db *db, const int64_t *ids, int n, struct diag *diag)
 {
     if (n == 0)
@@ -252,19 +262,22 @@ int store_doubt_put(struct db *db, const struct doubt_row *rows, int n, struct d
 }
 
 int store_doubt_find(struct db *db, int64_t address_key, const char *instance, int64_t before_ms,
-                     struct doubt_row *ret, int *ret_n, struct diag *diag)
+                     struct doubt_row *ret, int max, int *ret_n, struct diag *diag)
 {
     struct db_params p;
     dbp_init(&p);
     dbp_int8(&p, address_key);
     dbp_ts(&p, before_ms);
     dbp_text(&p, instance);
+    dbp_int4(&p, max);
     auto_dbr struct db_result *r = NULL;
     int rc = db_query(db,
-                      "SELECT part, contact_id, attempt, route_id, since, until FROM in_doubt d "
-                      "WHERE address_key = $1 AND since <= $2"
+                      "SELECT DISTINCT ON (contact_id) part, contact_id, attempt, route_id, since, "
+                      "until, coalesce((SELECT max(s.n_segs) FROM contact_submit s WHERE s.part = "
+                      "d.part AND s.contact_id = d.contact_id AND s.attempt > d.attempt), 0)"
+                      " FROM in_doubt d WHERE address_key = $1 AND since <= $2"
                       " AND (route_id = 0 OR EXISTS (SELECT FROM route r WHERE r.route_id = "
-                      "d.route_id AND r.instance = $3)) ORDER BY contact_id LIMIT 2",
+                      "d.route_id AND r.instance = $3)) ORDER BY contact_id, attempt DESC LIMIT $4",
                       &p, &r, diag);
     if (rc < 0)
         return rc;
@@ -276,7 +289,8 @@ int store_doubt_find(struct db *db, int64_t address_key, const char *instance, i
                                     .route_id = (int32_t)dbr_int(r, i, 3),
                                     .address_key = address_key,
                                     .since_ms = dbr_ts(r, i, 4),
-                                    .until_ms = dbr_ts(r, i, 5)};
+                                    .until_ms = dbr_ts(r, i, 5),
+                                    .later_segs = (int16_t)dbr_int(r, i, 6)};
     return 0;
 }
 
@@ -306,6 +320,21 @@ int store_doubt_forget(struct db *db, int32_t part, int32_t wave_id, struct diag
                    &p, NULL, diag);
 }
 
+int store_wave_resends(struct db *db, int32_t wave_id, bool *ret, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, wave_id);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(db,
+                      "SELECT r.resend_once FROM wave w JOIN campaign c USING (campaign_id) JOIN "
+                      "class_rule r USING (class) WHERE w.wave_id = $1",
+                      &p, &r, diag);
+    if (rc == 0)
+        *ret = dbr_rows(r) == 1 && dbr_bool(r, 0, 0);
+    return rc;
+}
+
 /* ---- takeover and end of a wave
  * ------------------------------------------------------------------------------------------- */
 static int open_contacts(struct db *db, const char *sql, struct db_params *p,
@@ -321,11 +350,15 @@ static int open_contacts(struct db *db, const char *sql, struct db_params *p,
                                        .attempt = (int16_t)dbr_int(r, i, 1),
                                        .customer_id = dbr_int(r, i, 2),
                                        .since_ms = dbr_null(r, i, 3) ? 0 : dbr_ts(r, i, 3),
-                                       .route_id = (int32_t)dbr_int(r, i, 4)};
+                                       .route_id = (int32_t)dbr_int(r, i, 4),
+                                       .resends = dbr_bool(r, i, 6),
+                                       .resent = dbr_bool(r, i, 7)};
         (void)snprintf(ret[i].address, sizeof ret[i].address, "%s", dbr_text(r, i, 5));
     }
     return 0;
 }
+
+#define RESENDS " JOIN campaign ca USING (campaign_id) JOIN class_rule cr USING (class)"
 
 int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int max, int *ret_n,
                      struct diag *diag)
@@ -338,9 +371,9 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
      * state 2 have their own attempt */
     return open_contacts(
         db,
-        "SELECT l.contact_id, l.attempt, l.customer_id, i.at, coalesce(i.route_id, 0), r.address "
-        "FROM chunk c"
-        " JOIN wave w USING (wave_id)"
+        "SELECT l.contact_id, l.attempt, l.customer_id, i.at, coalesce(i.route_id, 0), r.address, "
+        "cr.resend_once, false FROM chunk c"
+        " JOIN wave w USING (wave_id)" RESENDS
         " JOIN contact_log l ON l.part = $1 AND l.contact_id BETWEEN (c.wave_id::int8 << 32) + "
         "c.seq_lo AND (c.wave_id::int8 << 32) + c.sent_hi AND l.attempt = 1 AND l.verdict = 1 AND "
         "l.chunk_no = c.chunk_no"
@@ -359,7 +392,8 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
         " AND NOT EXISTS (SELECT FROM contact_log x WHERE x.part = $1 AND x.contact_id = "
         "l.contact_id AND x.attempt > 1)"
         " UNION ALL SELECT e.wave_id::int8 << 32 | e.seq, e.attempt, r.customer_id, e.intended_at, "
-        "e.route_id, r.address FROM echo e JOIN wave w USING (wave_id)"
+        "e.route_id, r.address, cr.resend_once, e.resent FROM echo e JOIN wave w USING "
+        "(wave_id)" RESENDS
         " JOIN recipient r ON r.part = $1 AND r.set_id = w.set_id AND r.seq = e.seq"
         " WHERE e.part = $1 AND e.state = 2 AND NOT EXISTS (SELECT FROM contact_submit s WHERE "
         "s.part = $1 AND s.contact_id = (e.wave_id::int8 << 32 | e.seq) AND s.attempt = e.attempt)"
@@ -400,16 +434,54 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         "WITH x AS (SELECT contact_id, max(attempt) AS attempt, max(n_segs) AS n, max(route_id) AS "
         "route_id FROM"
         " (SELECT contact_id, attempt, n_segs, route_id FROM contact_submit WHERE part = $1 AND "
-        "contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32"
+        "contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 AND receipt"
         " UNION ALL SELECT contact_id, attempt, 1::int2, route_id FROM contact_event WHERE part = "
-        "$1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 AND kind = 9) u "
-        "GROUP BY contact_id),"
+        "$1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 AND kind = 9) u"
+        " WHERE NOT EXISTS (SELECT FROM contact_submit s WHERE s.part = $1 AND s.contact_id = "
+        "u.contact_id AND NOT s.receipt) GROUP BY contact_id),"
         " f AS (SELECT contact_id, count(*) FILTER (WHERE kind = 2 AND seg >= 0) AS d, "
-        "bool_or(kind IN (3, 4, 5, 10, 12) OR (kind = 2 AND seg = -1)) AS final FROM contact_event"
+        "bool_or(kind IN (3, 4, 5, 12) OR (kind = 2 AND seg = -1)) AS final FROM contact_event"
         " WHERE part = $1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 "
         "GROUP BY contact_id)"
-        "SELECT x.contact_id, x.attempt, 0::int8, NULL::timestamptz, x.route_id, '' FROM x LEFT "
-        "JOIN f USING (contact_id)"
+        "SELECT x.contact_id, x.attempt, 0::int8, NULL::timestamptz, x.route_id, '', false, false "
+        "FROM x LEFT JOIN f USING (contact_id)"
         " WHERE NOT coalesce(f.final, false) AND coalesce(f.d, 0) < x.n ORDER BY 1 LIMIT $3",
         &p, ret, max, ret_n, diag);
+}
+
+int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
+                  struct overdue *ret, int max, int *ret_n, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, part);
+    dbp_int4(&p, wave_id);
+    dbp_int8(&p, after->contact_id);
+    dbp_int2(&p, after->attempt);
+    dbp_int2(&p, after->seg);
+    dbp_int4(&p, max);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(
+        db,
+        "SELECT s.contact_id, s.attempt, s.seg, r.instance, coalesce(nullif(s.peer_ref, ''), "
+        "s.ref), r.sender, r.sender_kind FROM contact_submit s JOIN route r USING (route_id)"
+        " WHERE s.part = $1 AND s.contact_id >= $2::int8 << 32 AND s.contact_id < ($2::int8 + 1) "
+        "<< 32 AND (s.contact_id, s.attempt, s.seg) > ($3, $4, $5) AND s.receipt AND s.ref <> ''"
+        " AND NOT EXISTS (SELECT FROM contact_event e WHERE e.part = $1 AND e.contact_id = "
+        "s.contact_id AND e.attempt = s.attempt AND (e.kind IN (3, 4, 5, 12) OR (e.kind = 2 AND "
+        "e.seg IN (s.seg, -1)))) ORDER BY s.contact_id, s.attempt, s.seg LIMIT $6",
+        &p, &r, diag);
+    if (rc < 0)
+        return rc;
+    *ret_n = dbr_rows(r);
+    for (int i = 0; i < *ret_n; i++) {
+        ret[i] = (struct overdue){.contact_id = dbr_int(r, i, 0),
+                                  .attempt = (int16_t)dbr_int(r, i, 1),
+                                  .seg = (int16_t)dbr_int(r, i, 2),
+                                  .sender_kind = (uint32_t)dbr_int(r, i, 6)};
+        (void)snprintf(ret[i].instance, sizeof ret[i].instance, "%s", dbr_text(r, i, 3));
+        (void)snprintf(ret[i].peer_id, sizeof ret[i].peer_id, "%s", dbr_text(r, i, 4));
+        (void)snprintf(ret[i].sender, sizeof ret[i].sender, "%s", dbr_text(r, i, 5));
+    }
+    return 0;
 }

@@ -11,10 +11,11 @@ struct submit_row {
     int32_t part;
     int64_t contact_id;
     int16_t attempt, seg, n_segs;
+    bool receipt; /* a final word is expected */
     int64_t ts_ms;
     int32_t route_id;
-    int64_t refh;
-    const char *ref;
+    int64_t refh, address_key;
+    const char *ref, *peer_ref; /* peer_ref: as the peer spells it, "" = as ref */
 };
 /* One COPY for all parts; rows sorted by (part, contact, attempt, seg). seals[part] and
  * seal_no[part] are the open seals of those parts. */
@@ -31,13 +32,15 @@ int store_part_events_write(struct db *db, const struct part_event *rows, int n,
 int64_t store_ref_hash(const char *instance, const char *ref);
 
 struct ref_match {
-    int64_t refh;
+    int64_t refh, address_key, ts_ms;
     char ref[CGW_PROVIDER_ID_MAX];
     int32_t part, route_id;
     int64_t contact_id;
     int16_t attempt, seg, n_segs;
+    bool receipt;
 };
-/* Accepted messages with these hashes, sorted by refh (the text must be compared by the caller). */
+/* Accepted messages with these hashes, sorted by refh, newest first (the text must be compared by
+ * the caller). */
 int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match *ret, int max,
                     int *ret_n, struct diag *diag) CGW_NODISCARD;
 
@@ -52,7 +55,7 @@ int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int 
 struct early_receipt {
     int64_t id, refh, person_key, arrived_ms;
     int16_t result;
-    int32_t flags, code;
+    int32_t flags, code, reference;
     char ref[CGW_PROVIDER_ID_MAX], code_space[32], raw[CGW_RAW_MAX];
 };
 int store_early_put(struct db *db, const char *instance, const struct early_receipt *e,
@@ -69,16 +72,20 @@ struct doubt_row {
     int32_t part, route_id;
     int64_t contact_id, address_key, since_ms, until_ms;
     int16_t attempt;
+    int16_t later_segs; /* found: segments of a later attempt that was accepted, 0 = none */
 };
 int store_doubt_put(struct db *db, const struct doubt_row *rows, int n,
                     struct diag *diag) CGW_NODISCARD;
-/* Candidates for a receipt of this instance that names a person: at most 2 are returned, one is a
- * match. */
+/* Candidates for a receipt of this instance that names a person: of each contact its newest attempt
+ * in doubt by then. */
 int store_doubt_find(struct db *db, int64_t address_key, const char *instance, int64_t before_ms,
-                     struct doubt_row *ret, int *ret_n, struct diag *diag) CGW_NODISCARD;
+                     struct doubt_row *ret, int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
 int store_doubt_delete(struct db *db, int32_t part, int64_t contact_id,
                        struct diag *diag) CGW_NODISCARD;
 int store_doubt_count(struct db *db, int64_t *ret_n, struct diag *diag) CGW_NODISCARD;
+
+/* Is what is in doubt of this wave's class sent once more (class_rule.resend_once)? */
+int store_wave_resends(struct db *db, int32_t wave_id, bool *ret, struct diag *diag) CGW_NODISCARD;
 
 /* ---- takeover and end of a wave
  * ------------------------------------------------------------------------------------------- */
@@ -86,6 +93,7 @@ struct open_contact {
     int64_t contact_id, customer_id, since_ms;
     int32_t route_id;
     int16_t attempt;
+    bool resends, resent; /* its class is sent once more; it is the second time already */
     char address[256];
 };
 /* Intended, without submit or event: chunk rows up to sent_hi, and echo rows of state 2. */
@@ -97,6 +105,16 @@ int store_echo_recover(struct db *db, int32_t part, struct diag *diag) CGW_NODIS
 /* Submitted or in doubt, without a final word. */
 int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_contact *ret,
                      int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
+/* Accepted segments of a part and wave behind (contact, attempt, seg) for which a receipt is
+ * expected and none came. */
+struct overdue {
+    int64_t contact_id;
+    int16_t attempt, seg;
+    uint32_t sender_kind;
+    char instance[48], peer_id[CGW_PROVIDER_ID_MAX], sender[64];
+};
+int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
+                  struct overdue *ret, int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
 int store_doubt_forget(struct db *db, int32_t part, int32_t wave_id,
                        struct diag *diag) CGW_NODISCARD;
 

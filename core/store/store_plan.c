@@ -45,7 +45,7 @@ int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n, 
         "part_list p, LATERAL (SELECT FROM echo e WHERE e.part = p.part AND e.wave_id = w.wave_id "
         "LIMIT 1) e LIMIT 1) x) ELSE 0 END,"
         " CASE WHEN w.state = 'finishing' THEN (SELECT coalesce(sum(CASE kind WHEN 2 THEN n WHEN 3 "
-        "THEN -n WHEN 4 THEN -n WHEN 5 THEN -n WHEN 6 THEN -n ELSE 0 END), 0)::int8"
+        "THEN -n WHEN 4 THEN -n WHEN 5 THEN -n WHEN 6 THEN -n WHEN 12 THEN -n ELSE 0 END), 0)::int8"
         " FROM campaign_stat s WHERE s.wave_id = w.wave_id) ELSE 0 END"
         " FROM wave w JOIN campaign c USING (campaign_id) WHERE NOT c.system AND ((w.state IN "
         "('waiting', 'planning') AND c.state = 'running')"

@@ -204,6 +204,7 @@ static int rows_from(const struct db_result *r, bool echo, struct arena *a,
             w->attempt = (int16_t)dbr_int(r, i, 6);
             w->tries = (int16_t)dbr_int(r, i, 7);
             w->keeps = dbr_bool(r, i, 8);
+            w->resent = dbr_bool(r, i, 9);
         }
     }
     *ret_n = n;
@@ -270,15 +271,16 @@ int store_echo_claim(struct db *db, int32_t part, int32_t wave_id, int32_t set_i
     dbp_bool(&p, all);
     dbp_int4(&p, max);
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db,
-                      "WITH d AS (SELECT seq, attempt, tries, keeps_reservation FROM echo WHERE "
-                      "part = $1 AND wave_id = $2 AND state = 0 AND ($5 OR not_before <= $4) ORDER "
-                      "BY not_before, seq LIMIT $6 FOR UPDATE SKIP LOCKED)"
-                      "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang, "
-                      "d.attempt, d.tries, d.keeps_reservation"
-                      " FROM d JOIN recipient r ON r.part = $1 AND r.set_id = $3 AND r.seq = d.seq "
-                      "ORDER BY r.customer_id, r.seq",
-                      &p, &r, diag);
+    int rc =
+        db_query(db,
+                 "WITH d AS (SELECT seq, attempt, tries, keeps_reservation, resent FROM echo WHERE "
+                 "part = $1 AND wave_id = $2 AND state = 0 AND ($5 OR not_before <= $4) ORDER "
+                 "BY not_before, seq LIMIT $6 FOR UPDATE SKIP LOCKED)"
+                 "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang, "
+                 "d.attempt, d.tries, d.keeps_reservation, d.resent"
+                 " FROM d JOIN recipient r ON r.part = $1 AND r.set_id = $3 AND r.seq = d.seq "
+                 "ORDER BY r.customer_id, r.seq",
+                 &p, &r, diag);
     return rc < 0 ? rc : rows_from(r, true, a, rows, max, ret_n, diag);
 }
 
@@ -291,7 +293,7 @@ int store_echo_put(struct db *db, int32_t part, int32_t wave_id, const struct ec
     for (int from = 0; from < n && rc == 0; from += 1000) {
         int m = n - from < 1000 ? n - from : 1000;
         int64_t seq[1000], at[1000];
-        int16_t attempt[1000], tries[1000], reason[1000], keeps[1000];
+        int16_t attempt[1000], tries[1000], reason[1000], keeps[1000], resent[1000];
         for (int i = 0; i < m; i++) {
             const struct echo_row *e = &rows[from + i];
             seq[i] = e->seq;
@@ -300,6 +302,7 @@ int store_echo_put(struct db *db, int32_t part, int32_t wave_id, const struct ec
             tries[i] = e->tries;
             reason[i] = e->reason;
             keeps[i] = e->keeps;
+            resent[i] = e->resent;
         }
         struct db_params p;
         dbp_init(&p);
@@ -311,19 +314,53 @@ int store_echo_put(struct db *db, int32_t part, int32_t wave_id, const struct ec
         dbp_ts_array(&p, at, (size_t)m);
         dbp_int2_array(&p, reason, (size_t)m);
         dbp_int2_array(&p, keeps, (size_t)m);
+        dbp_int2_array(&p, resent, (size_t)m);
         rc = db_exec(
             db,
             "INSERT INTO echo (part, wave_id, seq, attempt, tries, state, not_before, reason, "
-            "keeps_reservation)"
-            " SELECT $1, $2, u.seq, u.attempt, u.tries, 0, u.at, u.reason, u.keeps <> 0"
-            " FROM unnest($3::int8[], $4::int2[], $5::int2[], $6::timestamptz[], $7::int2[], "
-            "$8::int2[]) u (seq, attempt, tries, at, reason, keeps) ORDER BY u.seq"
+            "keeps_reservation, resent)"
+            " SELECT $1, $2, u.seq, u.attempt, u.tries, 0, u.at, u.reason, u.keeps <> 0, u.resent "
+            "<> 0 FROM unnest($3::int8[], $4::int2[], $5::int2[], $6::timestamptz[], $7::int2[], "
+            "$8::int2[], $9::int2[]) u (seq, attempt, tries, at, reason, keeps, resent) ORDER BY "
+            "u.seq"
             " ON CONFLICT (part, wave_id, seq) DO UPDATE SET attempt = excluded.attempt, tries = "
             "excluded.tries, state = 0, not_before = excluded.not_before,"
             " reason = excluded.reason, keeps_reservation = excluded.keeps_reservation, route_id = "
-            "0, intended_at = NULL",
+            "0, intended_at = NULL, resent = echo.resent OR excluded.resent",
             &p, NULL, diag);
     }
+    return rc;
+}
+
+static void echo_key(struct db_params *p, int32_t part, int64_t contact_id)
+{
+    dbp_init(p);
+    dbp_int4(p, part);
+    dbp_int4(p, (int32_t)(contact_id >> 32));
+    dbp_int8(p, contact_id & INT64_C(0xffffffff));
+}
+
+int store_echo_unsend(struct db *db, int32_t part, int64_t contact_id, struct diag *diag)
+{
+    struct db_params p;
+    echo_key(&p, part, contact_id);
+    return db_exec(db,
+                   "DELETE FROM echo WHERE part = $1 AND wave_id = $2 AND seq = $3 AND resent AND "
+                   "state = 0",
+                   &p, NULL, diag);
+}
+
+int store_echo_resent(struct db *db, int32_t part, int64_t contact_id, int *ret_state,
+                      struct diag *diag)
+{
+    struct db_params p;
+    echo_key(&p, part, contact_id);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(
+        db, "SELECT state FROM echo WHERE part = $1 AND wave_id = $2 AND seq = $3 AND resent", &p,
+        &r, diag);
+    if (rc == 0)
+        *ret_state = dbr_rows(r) ? (int)dbr_int(r, 0, 0) : -1;
     return rc;
 }
 

@@ -508,7 +508,7 @@ class Contacts(Case):
         db.sql("INSERT INTO contact_log VALUES (%d, %d, 1, %d, %d, %d, (SELECT chunk_no FROM chunk WHERE part = %d AND wave_id = %d AND %d BETWEEN seq_lo AND seq_hi),"
                " 0, now(), %d, %d, %s, 1, 1, 1, 0, 0, 1)" % (part, con, period, customer, cls.wave, part, cls.wave, seq, verdict, reason, "1" if verdict == 3 else "NULL"))
         if fate in ("delivered", "failed", "expired", "unknown", "accepted"):
-            db.sql("INSERT INTO contact_submit VALUES (%d, %d, 1, 0, 1, now(), 1, 77, 'ref-1', 1)" % (part, con))
+            db.sql("INSERT INTO contact_submit VALUES (%d, %d, 1, 0, 1, true, now(), 1, 77, 0, 'ref-1', '', 1)" % (part, con))
         kind = {"delivered": 2, "failed": 3, "expired": 4, "unknown": 12, "in_doubt": 9, "withdrawn": 10}.get(fate)
         if kind:
             db.sql("INSERT INTO contact_event VALUES (%d, %d, 1, %d, %d, now(), 1, %d, 'smpp34.command_status', '', 1)"

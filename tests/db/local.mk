@@ -4,6 +4,7 @@ if WITH_CRITERION
 db_tests = \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
+	tests/db/test_protocol_settle \
 	tests/db/test_store_campaign \
 	tests/db/test_store_people
 check_PROGRAMS += $(db_tests)
@@ -12,9 +13,12 @@ TESTS += $(db_tests)
 tests_db_test_protocol_SOURCES = tests/db/test_protocol.c tests/db/protocol_fixture.h
 tests_db_test_protocol_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_protocol_LDADD = $(TEST_LIBS)
-tests_db_test_protocol_outcome_SOURCES = tests/db/test_protocol_outcome.c tests/db/protocol_fixture.h
+tests_db_test_protocol_outcome_SOURCES = tests/db/test_protocol_outcome.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
 tests_db_test_protocol_outcome_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_protocol_outcome_LDADD = $(TEST_LIBS)
+tests_db_test_protocol_settle_SOURCES = tests/db/test_protocol_settle.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
+tests_db_test_protocol_settle_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_protocol_settle_LDADD = $(TEST_LIBS)
 tests_db_test_store_campaign_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_store_campaign_LDADD = $(TEST_LIBS)
 tests_db_test_store_people_CPPFLAGS = $(TEST_CPPFLAGS)

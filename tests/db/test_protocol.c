@@ -511,7 +511,8 @@ Test(protocol, recovery_flags_exactly_what_was_intended_and_never_answered)
                              .n_segs = 1,
                              .ts_ms = 1,
                              .route_id = w.route_id,
-                             .ref = ""};
+                             .ref = "",
+                             .peer_ref = ""};
     OK(store_submits_write(db, &sub, 1, seals, seal_no, &d));
     struct event_row ev[] = {
         {.contact_id = contact_of(&w, 1), .attempt = 1, .seg = -1, .kind = EVENT_REFUSED},

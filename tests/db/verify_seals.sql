@@ -17,8 +17,9 @@ WITH leaf AS (
   UNION ALL
   SELECT part, seal_no, 2, contact_id, attempt, seg, 0::int2, sha256('\x02'::bytea
       || int4send(4) || int4send(part) || int4send(8) || int8send(contact_id) || int4send(2) || int2send(attempt) || int4send(2) || int2send(seg)
-      || int4send(2) || int2send(n_segs) || int4send(8) || timestamptz_send(ts) || int4send(4) || int4send(route_id) || int4send(8) || int8send(refh)
-      || int4send(octet_length(ref)) || convert_to(ref, 'UTF8') || int4send(8) || int8send(seal_no))
+      || int4send(2) || int2send(n_segs) || int4send(1) || boolsend(receipt) || int4send(8) || timestamptz_send(ts) || int4send(4) || int4send(route_id)
+      || int4send(8) || int8send(refh) || int4send(8) || int8send(address_key) || int4send(octet_length(ref)) || convert_to(ref, 'UTF8')
+      || int4send(octet_length(peer_ref)) || convert_to(peer_ref, 'UTF8') || int4send(8) || int8send(seal_no))
     FROM contact_submit
   UNION ALL
   SELECT part, seal_no, 3, contact_id, attempt, seg, kind, sha256('\x03'::bytea

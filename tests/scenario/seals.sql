@@ -15,7 +15,8 @@ FROM contact_log
 UNION ALL
 SELECT part, seal_no, 2, contact_id, attempt, seg, 0::int2,
   sha256('\x02'::bytea || pg_temp.f(int4send(part)) || pg_temp.f(int8send(contact_id)) || pg_temp.f(int2send(attempt)) || pg_temp.f(int2send(seg)) || pg_temp.f(int2send(n_segs))
-    || pg_temp.f(timestamptz_send(ts)) || pg_temp.f(int4send(route_id)) || pg_temp.f(int8send(refh)) || pg_temp.f(textsend(ref)) || pg_temp.f(int8send(seal_no)))
+    || pg_temp.f(boolsend(receipt)) || pg_temp.f(timestamptz_send(ts)) || pg_temp.f(int4send(route_id)) || pg_temp.f(int8send(refh)) || pg_temp.f(int8send(address_key))
+    || pg_temp.f(textsend(ref)) || pg_temp.f(textsend(peer_ref)) || pg_temp.f(int8send(seal_no)))
 FROM contact_submit
 UNION ALL
 SELECT part, seal_no, 3, contact_id, attempt, seg, kind,
