@@ -398,7 +398,7 @@ static int check_database(const struct config *c, struct diag *diag)
     if (rc == 0)
         rc = store_role_check(db, diag);
     if (rc == 0)
-        rc = store_identity_check(db, check, diag);
+        rc = store_identity_check(db, check, c->sign_key, diag);
     int64_t now = 0;
     if (rc == 0)
         rc = store_now(db, &now, diag);
@@ -543,6 +543,7 @@ int daemon_start(struct daemon *d, struct diag *diag)
                                 .wake = on_chunks,
                                 .close_wave = close_wave,
                                 .ask_wave = ask_wave,
+                                .sign_key = c->sign_key,
                                 .ctx = d};
     if (rc == 0)
         rc = planner_start(&pc, &d->planner, diag);

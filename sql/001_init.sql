@@ -18,7 +18,8 @@ CREATE TABLE partner (
 INSERT INTO partner VALUES (0, 'owner');
 CREATE TABLE retention (what text PRIMARY KEY, keep interval NOT NULL);
 INSERT INTO retention VALUES ('contact_log', '25 months'), ('delivery', '13 months'), ('recipient', '3 months'),
-  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('reject', '30 days');
+  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'),
+  ('audit', '7 years'), ('consent_event', '7 years');
 
 -- ---------------------------------------------------------------------------------------------- access
 CREATE TABLE api_key (
@@ -71,6 +72,7 @@ CREATE TABLE consent_event (            -- every grant and withdrawal ever said;
   event_id int8 GENERATED ALWAYS AS IDENTITY, part int4 NOT NULL, customer_id int8 NOT NULL, purpose int2 NOT NULL, channel int2 NOT NULL, state int2 NOT NULL,
   source text NOT NULL, evidence text NOT NULL, at timestamptz NOT NULL, expires timestamptz, actor text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (part, customer_id, event_id));
+CREATE INDEX ON consent_event USING brin (recorded_at);
 
 -- ---------------------------------------------------------------------------------------------- rules
 CREATE TABLE rules_clock (one bool PRIMARY KEY DEFAULT true CHECK (one), version int4 NOT NULL);  -- +1 per commit that changes a rule
@@ -98,6 +100,7 @@ CREATE TABLE cap_counter (
 CREATE TABLE cap_counter_sliding PARTITION OF cap_counter FOR VALUES FROM (MINVALUE) TO (0) WITH (fillfactor = 60);
 CREATE TABLE cap_release (              -- a reservation given back, at most once
   part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, contact_id, attempt));
+CREATE INDEX ON cap_release USING brin (at);
 
 -- ---------------------------------------------------------------------------------------------- audiences and sets
 CREATE TABLE audience (
@@ -145,7 +148,8 @@ CREATE TABLE wave (
   wave_id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, campaign_id int4 NOT NULL REFERENCES campaign, wave_no int2 NOT NULL, channel int2 NOT NULL, lane int2 NOT NULL DEFAULT 0,
   content jsonb NOT NULL, routes text[] NOT NULL DEFAULT '{}', validity_ms int8 NOT NULL DEFAULT 0, set_id int4 /* fixed when the wave is planned */,
   state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'planning', 'running', 'finishing', 'done', 'cancelled')),
-  planned_part int4 NOT NULL DEFAULT -1, drained_at timestamptz /* last contact settled or handed over */, UNIQUE (campaign_id, wave_no));
+  planned_part int4 NOT NULL DEFAULT -1, drained_at timestamptz /* last contact settled or handed over */,
+  cleared bool NOT NULL DEFAULT false /* retention took its chunks and intents */, UNIQUE (campaign_id, wave_no));
 
 CREATE TABLE part_head (
   part int4 PRIMARY KEY, node text, epoch int8 NOT NULL DEFAULT 0, lease_until timestamptz, seal_no int8 NOT NULL DEFAULT 0, digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')) WITH (fillfactor = 20);
@@ -182,6 +186,8 @@ CREATE TABLE contact_event (            -- everything that happened to a contact
 CREATE TABLE audit_seal (               -- digest = SHA-256(prev || SHA-256(row) ...); one chain per part; kind 1 decide, 2 flush
   part int4 NOT NULL, seal_no int8 NOT NULL, kind int2 NOT NULL, wave_id int4 NOT NULL, chunk_no int4 NOT NULL, n_rows int4 NOT NULL, prev bytea NOT NULL, digest bytea NOT NULL, sig bytea NOT NULL,
   at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, seal_no));
+CREATE TABLE audit_root (               -- hourly: digest = SHA-256(prev || at || per part in order: seal_no, digest of that seal or 32 zero octets)
+  root_no int8 PRIMARY KEY, at timestamptz NOT NULL, seal_nos int8[] NOT NULL /* of part 0, 1, ... */, prev bytea NOT NULL, digest bytea NOT NULL, sig bytea NOT NULL);
 CREATE TABLE campaign_stat (            -- exact counts of people, kept in the transaction of the rows they count
   wave_id int4 NOT NULL, node text NOT NULL, kind int2 NOT NULL, code int4 NOT NULL, n int8 NOT NULL, PRIMARY KEY (wave_id, node, kind, code)) WITH (fillfactor = 20);
 CREATE TABLE in_doubt (                 -- written, never answered: waits for a receipt that can only be its own
@@ -193,11 +199,13 @@ CREATE TABLE receipt_early (            -- receipts that came before their submi
 CREATE INDEX ON receipt_early (refh);
 
 -- ---------------------------------------------------------------------------------------------- responses
-CREATE TABLE response_text (text_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part int4 NOT NULL, customer_id int8 NOT NULL, body text NOT NULL);
+CREATE TABLE response_text (text_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part int4 NOT NULL, customer_id int8 NOT NULL, body text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX ON response_text USING brin (at);
 CREATE TABLE response (                 -- immutable
   part int4 NOT NULL, response_id int8 GENERATED ALWAYS AS IDENTITY, customer_id int8 NOT NULL, ts timestamptz NOT NULL, channel int2 NOT NULL, own_address text NOT NULL, instance text NOT NULL,
   kind int2 NOT NULL, meaning int2 NOT NULL /* 0 text, 1 opt-out, 2 opt-out of all, 3 unclear, 4 asks for more, 5 asks for help */, text_ref int8, partner_id int4 NOT NULL, dedupe int8 NOT NULL, PRIMARY KEY (part, response_id));
 CREATE INDEX ON response (part, customer_id, ts);
+CREATE INDEX ON response USING brin (ts);
 CREATE TABLE attribution (              -- recomputable: which contact a response answers, by which rule
   part int4 NOT NULL, response_id int8 NOT NULL, contact_id int8 NOT NULL, rule int2 NOT NULL, version int4 NOT NULL, PRIMARY KEY (part, response_id, rule));
 CREATE TABLE optout_confirm (           -- at most one confirmation per opt-out
@@ -254,6 +262,35 @@ BEGIN
   ANALYZE set_slice;
 END $$;
 
+-- What is too small for partitions goes row by row, so many at a time; the next hour takes the rest. Nothing that a sealed chain covers is among
+-- it, and a release stays as long as a log row or a counter that it belongs to: a recount of them needs it.
+CREATE FUNCTION delete_expired(p_at timestamptz) RETURNS SETOF text LANGUAGE plpgsql SET search_path = campgw, pg_temp AS $$
+DECLARE r record; n int8; most CONSTANT int4 := 100000; waves int4[];
+BEGIN
+  -- work of ended campaigns goes with their submits and events
+  waves := ARRAY(SELECT w.wave_id FROM wave w JOIN campaign c USING (campaign_id) WHERE NOT w.cleared AND c.finished_at + (SELECT keep FROM retention WHERE what = 'delivery') < p_at
+                 ORDER BY 1 LIMIT 16);
+  DELETE FROM chunk WHERE part IN (SELECT part FROM part_list) AND wave_id = ANY(waves);
+  DELETE FROM intent WHERE part IN (SELECT part FROM part_list) AND wave_id = ANY(waves);
+  UPDATE wave SET cleared = true WHERE wave_id = ANY(waves);
+  IF cardinality(waves) > 0 THEN RETURN NEXT format('chunk, intent of %s waves', cardinality(waves)); END IF;
+  FOR r IN SELECT * FROM (VALUES
+      ('response_text', 'at < $1 - (SELECT keep FROM retention WHERE what = ''response_text'')'),
+      ('attribution', '(part, response_id) IN (SELECT part, response_id FROM response WHERE ts < $1 - (SELECT keep FROM retention WHERE what = ''response'') LIMIT $2)'),
+      ('response', 'ts < $1 - (SELECT keep FROM retention WHERE what = ''response'') AND NOT EXISTS (SELECT FROM attribution a WHERE (a.part, a.response_id) = (x.part, x.response_id))'),
+      ('audit', 'at < $1 - (SELECT keep FROM retention WHERE what = ''audit'')'),
+      -- the last word of a person stays as long as it is in force
+      ('consent_event', 'recorded_at < $1 - (SELECT keep FROM retention WHERE what = ''consent_event'') AND (EXISTS (SELECT FROM consent_event y WHERE (y.part, y.customer_id, y.purpose, y.channel)'
+        ' = (x.part, x.customer_id, x.purpose, x.channel) AND y.event_id > x.event_id) OR NOT EXISTS (SELECT FROM consent c WHERE (c.part, c.customer_id, c.purpose, c.channel) = (x.part, x.customer_id, x.purpose, x.channel)))'),
+      ('cap_release', 'at < $1 - greatest((SELECT keep FROM retention WHERE what = ''contact_log'') + interval ''2 months'', (SELECT keep FROM retention WHERE what = ''cap_counter'') + interval ''14 months'')'),
+      ('in_doubt', 'until < $1')  -- too late for a receipt; waves of the system never end, so nobody else forgets these
+    ) v (name, old) LOOP
+    EXECUTE format('DELETE FROM %I WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %I x WHERE %s LIMIT $2))', r.name, r.name, r.old) USING p_at, most;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n > 0 THEN RETURN NEXT format('%s rows of %s', n, r.name); END IF;
+  END LOOP;
+END $$;
+
 -- Drops what retention says; returns what was dropped. Called hourly by one node under an advisory lock. The clock is the database's own and
 -- retention is the owner's to change: the daemon cannot talk it into dropping more.
 CREATE FUNCTION drop_expired() RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = campgw, pg_temp AS $$
@@ -277,19 +314,24 @@ BEGIN
            AND EXISTS (SELECT FROM recipient_set WHERE set_id >= (b + 1) * 16))
     THEN
       EXECUTE format('DROP TABLE %I', r.relname);
-      IF r.parent = 'recipient' THEN UPDATE recipient_set SET dropped = true WHERE set_id / 16 = b; END IF;
+      IF r.parent = 'recipient' THEN
+        UPDATE recipient_set SET dropped = true WHERE set_id / 16 = b;
+        DELETE FROM set_slice WHERE set_id / 16 = b;
+        DELETE FROM set_dim WHERE set_id / 16 = b;
+      END IF;
       RETURN NEXT r.relname;
     END IF;
   END LOOP;
+  RETURN QUERY SELECT * FROM delete_expired(p_at);
 END $$;
-REVOKE ALL ON FUNCTION ensure_partition(text, text, text, text), ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), analyze_set(int4) FROM public;
+REVOKE ALL ON FUNCTION ensure_partition(text, text, text, text), ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), delete_expired(timestamptz), analyze_set(int4) FROM public;
 
 -- ---------------------------------------------------------------------------------------------- rights
 GRANT USAGE ON SCHEMA campgw TO campgw, campgw_audit;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA campgw TO campgw;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA campgw TO campgw;
 -- append only, also for the daemon
-REVOKE UPDATE, DELETE ON contact_log, contact_submit, contact_event, audit_seal, response, consent_event, audit, intent, part_list, recipient, recipient_set, identity_check FROM campgw;
+REVOKE UPDATE, DELETE ON contact_log, contact_submit, contact_event, audit_seal, audit_root, response, consent_event, audit, intent, part_list, recipient, recipient_set, identity_check FROM campgw;
 REVOKE INSERT, UPDATE, DELETE ON retention FROM campgw;
 GRANT UPDATE ON recipient_set TO campgw;  -- n_rows and digest are set at the end of the upload's own transaction
 REVOKE INSERT ON identity_check, part_list FROM campgw;
@@ -298,7 +340,7 @@ GRANT EXECUTE ON FUNCTION ensure_time_partitions(timestamptz), ensure_wave_parti
 -- what an auditor sees: no address, no text
 CREATE VIEW audit_contact AS SELECT part, contact_id, attempt, customer_id, wave_id, partner_id, decided_at, verdict, reason, rule_id, rules_version, channel, class, slots, seal_no FROM contact_log;
 CREATE VIEW audit_event AS SELECT part, contact_id, attempt, seg, kind, ts, route_id, code, code_space, seal_no FROM contact_event;
-GRANT SELECT ON audit_contact, audit_event, audit_seal, audit, campaign, wave, cap, calendar, class_rule, rules_clock, dnd_list, route, part_head, identity_check TO campgw_audit;
+GRANT SELECT ON audit_contact, audit_event, audit_seal, audit_root, audit, campaign, wave, cap, calendar, class_rule, rules_clock, dnd_list, route, part_head, identity_check TO campgw_audit;
 GRANT SELECT ON contact_log, contact_submit, contact_event TO campgw_audit;  -- numbers do not stand in them: needed to recompute seals
 
 -- The first partitions come after the rights: GRANT ... ON ALL TABLES would otherwise let the daemon change their rows directly, past the

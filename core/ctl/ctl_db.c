@@ -110,7 +110,7 @@ int ctl_db_check(struct ctl *c)
         rc = config_load_keys(config, &d);
     if (rc == 0 && with_key) {
         address_key_check(config->identity_key, check);
-        rc = store_identity_check(db, check, &d);
+        rc = store_identity_check(db, check, config->sign_key, &d);
     }
     if (rc < 0)
         code = ctl_fail_diag(c, "the daemon would refuse this database", &d,

@@ -185,12 +185,12 @@ static void check_identity(struct doctor *k)
     if (!memcmp(k->config->identity_key, none, sizeof none) || store_schema_check(k->db, NULL) < 0)
         return; /* said already */
     address_key_check(k->config->identity_key, check);
-    if (store_identity_check(k->db, check, &d) < 0)
+    if (store_identity_check(k->db, check, k->config->sign_key, &d) < 0)
         fault(k, "identity", &d,
               d.code == CGW_ENOTFOUND ? "campgwctl setup"
-                                      : "put the identity key of this database back");
+                                      : "put the key file of this database back");
     else
-        note(k, "ok", "identity", "", "the key fits the database");
+        note(k, "ok", "identity", "", "the keys fit the database");
 }
 
 static void check_clock(struct doctor *k)

@@ -110,7 +110,7 @@ static void migrated(void *ctx, int version, const char *file)
 
 static int database(struct setup *s)
 {
-    static const unsigned char nobody[16];
+    static const unsigned char nobody[64];
     struct diag d = {0};
     char next[700];
     int version = 0, before = 0, rc = s->superuser ? as_superuser(s, &d) : as_owner(s, &d);
@@ -128,7 +128,7 @@ static int database(struct setup *s)
     if (rc == 0 && version == before)
         step(s, "present", "schema %d", version);
     if (rc == 0) { /* against a value that no key has: is there an identity at all? */
-        rc = store_identity_check(s->db, nobody, &d);
+        rc = store_identity_check(s->db, nobody, nobody, &d);
         s->has_identity = rc != CGW_ENOTFOUND;
         rc = rc == CGW_ENOTFOUND || rc == CGW_EVERSION ? 0 : rc;
     }
@@ -248,7 +248,7 @@ static int keys(struct setup *s)
         return ctl_fail_diag(s->c, "cannot make or read the keys", &d, "");
     address_key_check(s->identity, check);
     (void)crypto_sign_ed25519_sk_to_pk(public_key, s->sign);
-    rc = s->has_identity ? store_identity_check(s->db, check, &d)
+    rc = s->has_identity ? store_identity_check(s->db, check, s->sign, &d)
                          : store_identity_put(s->db, check, public_key, &d);
     if (rc < 0)
         return ctl_fail_diag(s->c, "the keys and the database do not belong together", &d,

@@ -18,6 +18,7 @@ struct planner_config {
     /* Validity is over and receipts are missing: ask the network, as much as its bound allows. May
      * be NULL. */
     int (*ask_wave)(void *ctx, struct db *db, int32_t wave_id, struct diag *diag);
+    const unsigned char *sign_key; /* Ed25519, borrowed: signs the hourly root of the seals */
     void *ctx;
 };
 int planner_start(const struct planner_config *cfg, struct planner **ret,

@@ -193,8 +193,6 @@ int store_housekeeping(struct db *db, int64_t now_ms, struct diag *diag)
         "WHERE what = 'idempotency')",
         "DELETE FROM receipt_early WHERE arrived < $1::timestamptz - (SELECT keep FROM retention "
         "WHERE what = 'receipt_early')",
-        "DELETE FROM in_doubt WHERE until < $1", /* too late for a receipt; waves of the system
-                                                    never end, so nobody else forgets these */
         "DELETE FROM audience_reject WHERE at < $1::timestamptz - (SELECT keep FROM retention "
         "WHERE what = 'reject')",
     };

@@ -172,10 +172,13 @@ int store_role_check(struct db *db, struct diag *diag)
     return 0;
 }
 
-int store_identity_check(struct db *db, const unsigned char check[16], struct diag *diag)
+int store_identity_check(struct db *db, const unsigned char check[16],
+                         const unsigned char sign_key[64], struct diag *diag)
 {
+    unsigned char seed[crypto_sign_SEEDBYTES], sign_public[crypto_sign_PUBLICKEYBYTES],
+        again[crypto_sign_SECRETKEYBYTES];
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db, "SELECT check_value FROM identity_check", NULL, &r, diag);
+    int rc = db_query(db, "SELECT check_value, sign_public FROM identity_check", NULL, &r, diag);
     if (rc < 0)
         return rc;
     if (dbr_rows(r) == 0)
@@ -185,6 +188,18 @@ int store_identity_check(struct db *db, const unsigned char check[16], struct di
         return diag_set(diag, CGW_EVERSION, "",
                         "the identity key does not fit this database: its customers were made with "
                         "another key; put the right key file back");
+    /* from the seed, not from the half of the file that says so: the seals come from the seed */
+    (void)crypto_sign_ed25519_sk_to_seed(seed, sign_key);
+    (void)crypto_sign_seed_keypair(sign_public, again, seed);
+    bool same = dbr_len(r, 0, 1) == sizeof sign_public &&
+                memcmp(dbr_bytes(r, 0, 1), sign_public, sizeof sign_public) == 0 &&
+                sodium_memcmp(again, sign_key, sizeof again) == 0;
+    sodium_memzero(seed, sizeof seed);
+    sodium_memzero(again, sizeof again);
+    if (!same)
+        return diag_set(diag, CGW_EVERSION, "",
+                        "the signing key does not fit this database: seals made with it would not "
+                        "verify against the public key of setup; put the right key file back");
     return 0;
 }
 

@@ -18,10 +18,10 @@ int store_schema_migrate(struct db *db, const char *dir,
 
 /* The daemon refuses to run as owner or superuser. */
 int store_role_check(struct db *db, struct diag *diag) CGW_NODISCARD;
-/* Compare with the stored check value; CGW_ENOTFOUND before setup, CGW_EVERSION when another key
- * made the data. */
+/* Compare with the stored check value and public key; CGW_ENOTFOUND before setup, CGW_EVERSION when
+ * another key made the data or would sign it. */
 int store_identity_check(struct db *db, const unsigned char check[16],
-                         struct diag *diag) CGW_NODISCARD;
+                         const unsigned char sign_key[64], struct diag *diag) CGW_NODISCARD;
 /* Once, as owner. CGW_EEXISTS when there is one. */
 int store_identity_put(struct db *db, const unsigned char check[16],
                        const unsigned char sign_public[32], struct diag *diag) CGW_NODISCARD;

@@ -51,6 +51,65 @@ int store_seal_append(struct db *db, struct seal *s, int32_t part, int64_t seal_
                    &p, NULL, diag);
 }
 
+static int root_put(struct db *db, const struct seal_root *r, const int64_t seal_nos[STORE_PARTS],
+                    const unsigned char prev[SEAL_DIGEST], struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int8(&p, r->root_no);
+    dbp_ts(&p, r->at_ms);
+    dbp_int8_array(&p, seal_nos, STORE_PARTS);
+    dbp_bytea(&p, prev, SEAL_DIGEST);
+    dbp_bytea(&p, r->digest, SEAL_DIGEST);
+    dbp_bytea(&p, r->sig, SEAL_SIGNATURE);
+    return db_exec(db,
+                   "INSERT INTO audit_root (root_no, at, seal_nos, prev, digest, sig) VALUES ($1, "
+                   "$2, $3, $4, $5, $6)",
+                   &p, NULL, diag);
+}
+
+static void hash_int8(crypto_hash_sha256_state *h, int64_t v)
+{
+    unsigned char be[8];
+    for (int i = 0; i < 8; i++)
+        be[i] = (unsigned char)((uint64_t)v >> (56 - 8 * i));
+    (void)crypto_hash_sha256_update(h, be, sizeof be);
+}
+
+int store_root_append(struct db *db, const unsigned char sign_key[64], struct seal_root *ret,
+                      struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    /* one statement, one snapshot: heads of the same moment, and nobody waits for us */
+    int rc = db_query(
+        db,
+        "WITH l AS (SELECT root_no, digest FROM audit_root ORDER BY root_no DESC LIMIT 1)"
+        "SELECT h.seal_no, h.digest, coalesce((SELECT root_no FROM l), 0) + 1, coalesce((SELECT "
+        "digest FROM l), decode(repeat('00', 32), 'hex')), date_trunc('second', now()) FROM "
+        "part_head h ORDER BY h.part",
+        NULL, &r, diag);
+    if (rc == 0 && dbr_rows(r) != STORE_PARTS)
+        rc = diag_set(diag, CGW_EDB, "", "part_head has %d rows", dbr_rows(r));
+    if (rc < 0)
+        return rc;
+    int64_t seal_nos[STORE_PARTS];
+    crypto_hash_sha256_state h;
+    *ret = (struct seal_root){.root_no = dbr_int(r, 0, 2), .at_ms = dbr_ts(r, 0, 4)};
+    (void)crypto_hash_sha256_init(&h);
+    (void)crypto_hash_sha256_update(&h, dbr_bytes(r, 0, 3), SEAL_DIGEST);
+    hash_int8(&h, ret->at_ms / 1000);
+    for (int i = 0; i < STORE_PARTS; i++) {
+        seal_nos[i] = dbr_int(r, i, 0);
+        hash_int8(&h, seal_nos[i]);
+        (void)crypto_hash_sha256_update(&h, dbr_bytes(r, i, 1), SEAL_DIGEST);
+    }
+    (void)crypto_hash_sha256_final(&h, ret->digest);
+    (void)crypto_sign_detached(ret->sig, NULL, ret->digest, SEAL_DIGEST, sign_key);
+    (void)sodium_bin2hex(ret->digest_hex, sizeof ret->digest_hex, ret->digest, SEAL_DIGEST);
+    (void)sodium_bin2hex(ret->sig_hex, sizeof ret->sig_hex, ret->sig, SEAL_SIGNATURE);
+    return root_put(db, ret, seal_nos, dbr_bytes(r, 0, 3), diag);
+}
+
 int store_seal_stands(struct db *db, int32_t part, int64_t seal_no,
                       const unsigned char digest[SEAL_DIGEST], bool *ret, struct diag *diag)
 {

@@ -27,6 +27,16 @@ int store_seal_append(struct db *db, struct seal *s, int32_t part, int64_t seal_
                       const unsigned char prev[SEAL_DIGEST], const unsigned char sign_key[64],
                       unsigned char ret_digest[SEAL_DIGEST], struct diag *diag) CGW_NODISCARD;
 
+/* One signature over the heads of all parts, chained to the root before: a copy of it kept
+ * elsewhere shows that no chain lost its end. How to verify: sql/README.md. */
+struct seal_root {
+    int64_t root_no, at_ms;
+    unsigned char digest[SEAL_DIGEST], sig[SEAL_SIGNATURE];
+    char digest_hex[2 * SEAL_DIGEST + 1], sig_hex[2 * SEAL_SIGNATURE + 1];
+};
+int store_root_append(struct db *db, const unsigned char sign_key[64], struct seal_root *ret,
+                      struct diag *diag) CGW_NODISCARD;
+
 /* Is exactly this seal in the chain? What was sealed with it was committed with it. */
 int store_seal_stands(struct db *db, int32_t part, int64_t seal_no,
                       const unsigned char digest[SEAL_DIGEST], bool *ret,

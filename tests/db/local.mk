@@ -5,6 +5,8 @@ db_tests = \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
 	tests/db/test_protocol_settle \
+	tests/db/test_retention \
+	tests/db/test_roots \
 	tests/db/test_store_campaign \
 	tests/db/test_store_people
 check_PROGRAMS += $(db_tests)
@@ -19,9 +21,15 @@ tests_db_test_protocol_outcome_LDADD = $(TEST_LIBS)
 tests_db_test_protocol_settle_SOURCES = tests/db/test_protocol_settle.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
 tests_db_test_protocol_settle_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_protocol_settle_LDADD = $(TEST_LIBS)
+tests_db_test_retention_SOURCES = tests/db/test_retention.c tests/db/protocol_fixture.h
+tests_db_test_retention_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_retention_LDADD = $(TEST_LIBS)
+tests_db_test_roots_SOURCES = tests/db/test_roots.c tests/db/protocol_fixture.h
+tests_db_test_roots_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_roots_LDADD = $(TEST_LIBS)
 tests_db_test_store_campaign_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_store_campaign_LDADD = $(TEST_LIBS)
 tests_db_test_store_people_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_store_people_LDADD = $(TEST_LIBS)
 endif
-EXTRA_DIST += tests/db/verify_seals.sql
+EXTRA_DIST += tests/db/verify_seals.sql tests/db/verify_roots.sql

@@ -155,6 +155,72 @@ Test(settle, without_receipts_accepted_is_the_end)
     cr_assert_eq(pending(&w), 0);
 }
 
+/* ---- overdue
+ * ------------------------------------------------------------------------------------------------------
+ */
+static struct asked {
+    unsigned n;
+    char ids[64][32];
+} asked;
+
+static uint32_t on_query(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n)
+{
+    const struct world *w = ctx;
+    cr_assert_str_eq(instance, w->instance);
+    for (uint32_t i = 0; i < n; i++)
+        (void)snprintf(asked.ids[asked.n++ % 64], 32, "%s", asks[i].peer_id);
+    return n;
+}
+
+static int by_id_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+Test(settle, asks_once_for_each_and_few_a_second_in_the_peers_spelling)
+{
+    struct world w;
+    sent_world(&w, 39, 60);
+    struct outcome_writer *o = start();
+    for (int i = 0; i < 60; i++) {
+        char id[32], peer[32];
+        const char *const ids[] = {id}, *const peers[] = {peer};
+        (void)snprintf(id, sizeof id, "a%d", i);
+        (void)snprintf(peer, sizeof peer, "000A%02d", i);
+        struct cgw_result r = {.size = sizeof r,
+                               .result = CGW_RES_ACCEPTED,
+                               .code_space = "t",
+                               .provider_ids = ids,
+                               .peer_ids = peers,
+                               .n_ids = 1};
+        struct outcome_contact c = keyed(&w, i);
+        unsigned want = atomic_load(&n_settled) + 1;
+        outcome_result(o, &c, w.instance, &r);
+        wait_count(&n_settled, want);
+    }
+    receipt_at(o, w.instance, "a7", DEL, 0, NULL, 0);
+    outcome_stop(o);
+    struct outcome_asker a = {.query = on_query, .ctx = &w, .per_s = 25};
+    int64_t began = clock_mono_ms();
+    OK(outcome_ask_wave(&a, db, w.wave_id, &d));
+    OK(outcome_ask_wave(&a, db, w.wave_id, &d));
+    cr_assert(asked.n == 25 || clock_mono_ms() - began >= 1000, "%u asked at once", asked.n);
+    for (int i = 0; i < 400 && asked.n < 59; i++) {
+        OK(outcome_ask_wave(&a, db, w.wave_id, &d));
+        nap(10);
+    }
+    cr_assert_geq(clock_mono_ms() - began, 2000, "59 at 25 a second take more than two seconds");
+    a.left = a.per_s;
+    OK(outcome_ask_wave(&a, db, w.wave_id, &d));
+    cr_assert_eq(asked.n, 59, "%u asked of 59 overdue", asked.n);
+    qsort(asked.ids, 59, sizeof asked.ids[0], by_id_text);
+    for (int i = 0; i < 59; i++) { /* all but number 7 */
+        char peer[32];
+        (void)snprintf(peer, sizeof peer, "000A%02d", i < 7 ? i : i + 1);
+        cr_assert_str_eq(asked.ids[i], peer);
+    }
+}
+
 /* ---- sent once more
  * ------------------------------------------------------------------------------------------------------
  */
@@ -292,6 +358,15 @@ Test(settle, a_takeover_sends_once_more_what_it_finds_in_doubt)
     cr_assert_eq(stat(&w, STAT_IN_DOUBT), 3);
     OK(outcome_recover_part(db, &cfg, 37, take_part(db, 37), &flagged, &d));
     cr_assert_eq(flagged, 0);
+    /* its former holder says that it was not sent after all: in line, and marked as it was */
+    struct outcome_contact c = keyed(&w, 1);
+    c.attempt = 2;
+    c.from_echo = c.resent = true;
+    struct outcome_writer *o = start();
+    result(o, &w, &c, CGW_RES_NOT_SENT, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(echo_row(&w, 1, "attempt * 10 + resent::int4"), 31);
+    cr_assert_eq(stat(&w, STAT_SUBMITTED), 3);
 }
 
 /* The node that was overtaken speaks after all. under_way: the second time has left already. */

@@ -347,6 +347,11 @@ class Setup(harness.Field):
         self.refused("identity.key", "32 bytes in hex", settings=settings)
         self.assertEqual(self.number("SELECT count(*) FROM identity_check"), 1)
 
+    def test_another_signing_key_is_refused(self):
+        folder, settings = self.credentials()
+        stack.write_file(os.path.join(folder, "sign.key"), "5a" * 64 + "\n", self.gateway.who, 0o600)
+        self.refused("signing key", "public key of setup", settings=settings)
+
     def test_a_secret_that_is_missing_or_open_to_everybody_is_refused_by_file(self):
         for name in ("identity.key", "sign.key", "smsc.password"):
             folder, settings = self.credentials()
