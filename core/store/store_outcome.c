@@ -434,7 +434,7 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         "WITH x AS (SELECT contact_id, max(attempt) AS attempt, max(n_segs) AS n, max(route_id) AS "
         "route_id FROM"
         " (SELECT contact_id, attempt, n_segs, route_id FROM contact_submit WHERE part = $1 AND "
-        "contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 AND receipt"
+        "contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32"
         " UNION ALL SELECT contact_id, attempt, 1::int2, route_id FROM contact_event WHERE part = "
         "$1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 AND kind = 9) u"
         " WHERE NOT EXISTS (SELECT FROM contact_submit s WHERE s.part = $1 AND s.contact_id = "

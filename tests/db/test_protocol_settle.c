@@ -404,3 +404,25 @@ Test(settle, an_overtaken_node_settles_what_waits_to_be_sent_once_more)
         cr_assert_eq(stat(&w, STAT_IN_DOUBT), 1, "case %zu: ever in doubt", i);
     }
 }
+
+Test(settle, an_overtaken_node_does_not_take_the_row_of_the_second_time_away)
+{
+    struct world w;
+    struct outcome_config cfg = config(NULL);
+    int64_t flagged = 0;
+    service(&w, 41, 1);
+    run_sql("INSERT INTO echo (part, wave_id, seq, attempt, state, not_before, reason, "
+            "keeps_reservation) VALUES (41, %d, %" PRId64 ", 2, 2, now(), 0, true) RETURNING 1",
+            w.wave_id, w.first_seq);
+    struct outcome_contact c = keyed(&w, 0);
+    c.attempt = 2;
+    c.from_echo = true;
+    OK(outcome_recover_part(db, &cfg, 41, take_part(db, 41), &flagged, &d));
+    cr_assert_eq(echo_row(&w, 0, "attempt * 100 + state * 10 + resent::int4"), 301);
+    (void)second(&w, 0);
+    struct outcome_writer *o = start();
+    result(o, &w, &c, CGW_RES_ACCEPTED, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(echo_row(&w, 0, "attempt * 100 + state * 10 + resent::int4"), 321,
+                 "after a crash nobody would know that it is under way");
+}
