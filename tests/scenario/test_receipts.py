@@ -46,5 +46,30 @@ class Receipts(harness.Field):
         self.assertEqual(self.asked(), 0)
 
 
+class SentOnceMore(harness.Field):
+    """Service messages that were never answered, where the owner wants them sent a second time."""
+    knobs = {"swallow_permille": 1000}
+    instance = {"window": 50, "response_timeout_ms": 500}
+
+    def test_who_was_in_doubt_is_sent_once_more_and_counted_once(self):
+        self.rows("UPDATE class_rule SET resend_once = true WHERE name = 'service'")
+        people = self.people(12)
+        forbidden = people[:2]  # between the two times
+        cmp = self.campaign(people, not_after_s=25, **{"class": "service", "purpose": "service"})
+        wait = "SELECT count(*) FROM echo WHERE resent AND state = 0 AND attempt = 2"
+        self.assertTrue(self.until(lambda: self.number(wait) == 12, 15), "%d stand in line again: %s" % (self.number(wait), self.funnel(cmp)))
+        self.assertEqual(self.reached(), set(), "a minute is for its receipt")
+        self.forbid(forbidden)
+        self.sim.set(swallow_permille=0)
+        self.rows("UPDATE echo SET not_before = now() WHERE resent")
+        funnel = self.complete(cmp, 50)
+        self.assertEqual({dest for dest, _ in self.reached()}, {p.dest for p in people[2:]})
+        self.assertEqual([m for m in self.sim.messages() if m.taken > 1], [])
+        # who may not be sent to a second time may have got it the first: not held, but unknown
+        self.assertEqual((funnel["submitted"], funnel["delivered"], funnel["unknown"], funnel["pending"], funnel["waiting"], funnel["held"]), (12, 10, 2, 0, 0, {}), funnel)
+        self.assertEqual(self.number("SELECT count(*) FROM contact_log WHERE attempt = 2 AND verdict = 1"), 10)
+        self.seals_verify()
+
+
 if __name__ == "__main__":
     unittest.main()
