@@ -93,6 +93,8 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/outcome_int.h \
 	core/outcome/receipts.c \
 	core/outcome/recover.c \
+	core/outcome/refmap.c \
+	core/outcome/refmap.h \
 	core/outcome/results.c \
 	core/outcome/writer.c \
 	core/planner/planner.c \

@@ -152,7 +152,9 @@ CREATE TABLE wave (
   cleared bool NOT NULL DEFAULT false /* retention took its chunks and intents */, UNIQUE (campaign_id, wave_no));
 
 CREATE TABLE part_head (
-  part int4 PRIMARY KEY, node text, epoch int8 NOT NULL DEFAULT 0, lease_until timestamptz, seal_no int8 NOT NULL DEFAULT 0, digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')) WITH (fillfactor = 20);
+  part int4 PRIMARY KEY, node text, epoch int8 NOT NULL DEFAULT 0, lease_until timestamptz, seal_no int8 NOT NULL DEFAULT 0,
+  flush_no int8 NOT NULL DEFAULT 0 /* +1 with every seal of kind flush: who remembers it knows whether others wrote events since */,
+  digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')) WITH (fillfactor = 20);
 INSERT INTO part_head (part) SELECT part FROM part_list;
 CREATE TABLE chunk (                    -- state 0 ready, 1 decided, 2 done; sent_hi: rows up to it may have reached the network
   part int4 NOT NULL, wave_id int4 NOT NULL, chunk_no int4 NOT NULL, place int2 NOT NULL, seq_lo int8 NOT NULL, seq_hi int8 NOT NULL,

@@ -73,7 +73,7 @@ static int write_withdrawn(struct worker *w, const struct part_lock *lock, struc
     int rc =
         store_events_write(w->db, part, lock->seal_no + 1, x->events, x->n_events, &seal, diag);
     if (rc == 0 && x->n_events)
-        rc = store_seal_append(w->db, &seal, part, lock->seal_no + 1, SEAL_FLUSH, wave,
+        rc = store_seal_append(w->db, &seal, part, lock->seal_no + 1, SEAL_DECIDE, wave,
                                b->chunk.chunk_no, lock->digest, w->d->cfg.sign_key, digest, diag);
     if (rc == 0)
         rc = store_caps_release(w->db, part, x->release, x->n_release, NULL, diag);

@@ -66,6 +66,9 @@ static int lock_parts(struct flush *f)
         rc = store_part_lock(f->db, p, "", 0, &f->lock[p],
                              f->diag); /* a fenced node must still store what it knows */
         f->seal_no[p] = f->lock[p].seal_no + 1;
+        if (f->lock[p].flush_no != f->w->flush_no[p])
+            f->w->turn[p]++;
+        f->w->flush_no[p] = f->lock[p].flush_no;
         seal_begin(&f->seal[p], f->lock[p].digest);
     }
     return rc;
@@ -95,6 +98,28 @@ static int by_part_event(const void *a, const void *b)
     if (x->e.seg != y->e.seg)
         return x->e.seg < y->e.seg ? -1 : 1;
     return x->e.kind < y->e.kind ? -1 : x->e.kind > y->e.kind;
+}
+
+void flush_events_sort(struct flush *f)
+{
+    qsort(f->events, (size_t)f->n_events, sizeof *f->events, by_part_event);
+}
+
+int flush_events_of(const struct flush *f, int n, int32_t part, int64_t contact_id, int *ret_n)
+{
+    int lo = 0, hi = n;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        const struct part_event *e = &f->events[mid];
+        if (e->part < part || (e->part == part && e->e.contact_id < contact_id))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (hi = lo; hi < n && f->events[hi].part == part && f->events[hi].e.contact_id == contact_id;)
+        hi++;
+    *ret_n = hi - lo;
+    return lo;
 }
 
 static int write_small(struct flush *f)
@@ -163,7 +188,7 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
     if (rc == 0)
         rc = flush_inbound(f);
     qsort(f->submits, (size_t)f->n_submits, sizeof *f->submits, by_submit);
-    qsort(f->events, (size_t)f->n_events, sizeof *f->events, by_part_event);
+    flush_events_sort(f);
     if (rc == 0)
         rc = store_submits_write(f->db, f->submits, f->n_submits, f->seal, f->seal_no, f->diag);
     if (rc == 0)
@@ -179,6 +204,35 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
     if (rc == 0)
         rc = store_facts_touch(f->db, f->facts, f->diag); /* last: see store.h */
     return rc;
+}
+
+/* After the commit: whose receipt can be applied without asking what happened before? One segment,
+ * accepted at the first attempt, nobody else held the part since the intent, and no receipt came
+ * with the answer. */
+static void remember(struct flush *f)
+{
+    struct outcome_writer *w = f->w;
+    for (int32_t p = 0; p < STORE_PARTS; p++)
+        w->flush_no[p] += (f->parts >> p & 1) && f->seal[p].rows;
+    for (int i = 0, n; i < f->n; i++) {
+        const struct item *it = f->items[i];
+        const struct outcome_contact *c = &it->contact;
+        if (it->kind != ITEM_RESULT || it->result != CGW_RES_ACCEPTED || it->n_ids != 1 ||
+            !it->refh || c->attempt != 1 || !c->want_receipt || c->epoch != f->lock[c->part].epoch)
+            continue;
+        (void)flush_events_of(f, f->n_events, c->part, c->contact_id, &n);
+        if (n)
+            continue;
+        struct ref_match m = {.refh = it->refh,
+                              .address_key = c->address_key,
+                              .ts_ms = it->arrived_ms,
+                              .part = c->part,
+                              .route_id = c->route_id,
+                              .contact_id = c->contact_id};
+        if (strlen(it->ids[0]) < sizeof m.ref)
+            memcpy(m.ref, it->ids[0], strlen(it->ids[0]) + 1);
+        refmap_put(&w->refs, &m, w->turn[c->part]);
+    }
 }
 
 int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int n,
@@ -204,6 +258,8 @@ int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int 
         rc = flush_rows(f, ret);
     if (rc == 0)
         rc = db_commit(db, diag);
+    if (rc == 0)
+        remember(f);
     db_rollback(db);
     *ret_wake = f->wake || f->facts;
     arena_done(&f->arena);

@@ -7,6 +7,7 @@
 #include "base/ring.h"
 #include "content/optout.h"
 #include "outcome/outcome.h"
+#include "outcome/refmap.h"
 #include "store/store_outcome.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct item {
     uint32_t n_ids, segments;
     uint64_t ack;
     int64_t person_key; /* of a swept receipt; 0 = from person */
+    int64_t refh;       /* RESULT accepted with one id: its hash */
     int64_t early_id;   /* row of receipt_early that the sweep brought back */
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
     const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
@@ -92,10 +94,17 @@ struct resolved {
     const char *code_space, *raw;
     bool settles;       /* it settles one in doubt */
     int16_t later_segs; /* with settles: segments of a later attempt that was accepted */
+    bool remembered;    /* from the refmap: no event of it as long as the part's turn is this one */
+    uint32_t turn;
 };
 
 struct outcome_writer {
     struct outcome_config cfg;
+    struct refmap refs;
+    /* flush_no of part_head as our last flush left it. Another number under the lock: somebody else
+     * wrote events of that part, and what refs knows of it (turn) is worth no more. */
+    int64_t flush_no[STORE_PARTS];
+    uint32_t turn[STORE_PARTS];
     struct ring ring; /* struct item * */
     pthread_t thread;
     atomic_bool stop;
@@ -124,6 +133,9 @@ int flush_inbound(struct flush *f);
 void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
                  int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,
                  const char *detail);
+void flush_events_sort(struct flush *f); /* by part, contact, attempt, segment, kind */
+/* Where the contact's events stand among the first n, sorted; how many. */
+int flush_events_of(const struct flush *f, int n, int32_t part, int64_t contact_id, int *ret_n);
 void flush_stat(struct flush *f, int64_t contact_id, int16_t kind, int32_t code, int64_t n);
 
 #endif

@@ -233,28 +233,45 @@ static int wake_early(struct flush *f, const struct ref_match *known, int n_know
     return rc;
 }
 
+/* What this node accepted itself, and short ago. */
+static bool remembered(struct flush *f, const struct item *it, int64_t refh)
+{
+    struct ref_match m;
+    uint32_t turn;
+    if (!it->ref[0] || !refmap_take(&f->w->refs, refh, it->ref, &m, &turn) ||
+        !fits(f, &m, (struct claim){person_key(f, it), it->arrived_ms}))
+        return false;
+    struct resolved *x = resolve(f, &m, it);
+    x->remembered = true;
+    x->turn = turn;
+    return true;
+}
+
 /* Before the locks: which contacts do they speak of? Unknown ones are kept. Runs inside the
  * transaction. */
 int flush_resolve(struct flush *f)
 {
     int64_t *refh = arena_alloc(&f->arena, (size_t)f->max * sizeof *refh);
+    const struct item **open = arena_alloc(&f->arena, (size_t)f->max * sizeof *open);
     struct ref_match *known = arena_alloc(&f->arena, (size_t)f->max * 2 * sizeof *known);
     int n = 0, n_known = 0, rc = 0;
-    if (!refh || !known)
+    if (!refh || !known || !open)
         return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
-    for (int i = 0; i < f->n; i++)
-        if (f->items[i]->kind == ITEM_RECEIPT)
-            refh[n++] = store_ref_hash(f->items[i]->instance, f->items[i]->ref);
-    if (n)
-        rc = store_refs_find(f->db, refh, n, known, f->max, &n_known, f->diag);
-    if (rc == 0)
-        n_known = add_own(f, known, n_known, f->max * 2);
-    n = 0;
-    for (int i = 0; rc == 0 && i < f->n; i++) {
+    for (int i = 0; i < f->n; i++) {
         const struct item *it = f->items[i];
         if (it->kind != ITEM_RECEIPT)
             continue;
-        int64_t h = refh[n++];
+        refh[n] = store_ref_hash(it->instance, it->ref);
+        open[n] = it;
+        n += !remembered(f, it, refh[n]);
+    }
+    if (n)
+        rc = store_refs_find(f->db, refh, n, known, f->max, &n_known, f->diag);
+    if (rc == 0 && (n || f->w->early_known))
+        n_known = add_own(f, known, n_known, f->max * 2);
+    for (int i = 0; rc == 0 && i < n; i++) {
+        const struct item *it = open[i];
+        int64_t h = refh[i];
         struct claim claim = {person_key(f, it), it->arrived_ms};
         bool settled = false, other = false;
         const struct ref_match *m =
@@ -306,17 +323,22 @@ static void learn(struct so_far *s, const struct resolved *x, int16_t attempt, i
     s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
 }
 
-/* Events in the database and those this flush has made so far. */
-static struct so_far history(const struct flush *f, const struct resolved *x,
-                             const struct event_key *ev, int n_ev)
+/* Where a contact's events stand: in the database, among those that results of this flush made, and
+ * behind those, made by receipts since the first one of this contact. */
+struct past {
+    const struct event_key *ev;
+    int n_ev, first, n_first, since;
+};
+
+static struct so_far history(const struct flush *f, const struct resolved *x, const struct past *p)
 {
     struct so_far s = {0};
-    for (int i = 0; i < n_ev; i++)
-        if (ev[i].contact_id == x->m.contact_id)
-            learn(&s, x, ev[i].attempt, ev[i].seg, ev[i].kind);
-    for (int i = 0; i < f->n_events; i++)
-        if (f->events[i].part == x->m.part && f->events[i].e.contact_id == x->m.contact_id)
-            learn(&s, x, f->events[i].e.attempt, f->events[i].e.seg, f->events[i].e.kind);
+    for (int i = 0; i < p->n_ev; i++)
+        learn(&s, x, p->ev[i].attempt, p->ev[i].seg, p->ev[i].kind);
+    for (int i = p->first; i < p->first + p->n_first; i++)
+        learn(&s, x, f->events[i].e.attempt, f->events[i].e.seg, f->events[i].e.kind);
+    for (int i = p->since; i < f->n_events; i++)
+        learn(&s, x, f->events[i].e.attempt, f->events[i].e.seg, f->events[i].e.kind);
     s.counted = s.counted || (x->later_segs && s.delivered_other >= x->later_segs);
     s.ended = s.ended || s.delivered >= x->m.n_segs;
     return s;
@@ -352,9 +374,9 @@ static void settle(struct flush *f, const struct resolved *x)
     count_receipt("settled");
 }
 
-static void apply(struct flush *f, const struct resolved *x, const struct event_key *ev, int n_ev)
+static void apply(struct flush *f, const struct resolved *x, const struct past *p)
 {
-    struct so_far s = history(f, x, ev, n_ev);
+    struct so_far s = history(f, x, p);
     if (x->settles)
         settle(f, x);
     int16_t seg = (x->flags & CGW_RESF_WHOLE) || x->m.n_segs == 1
@@ -393,24 +415,67 @@ static int by_part_contact(const void *a, const void *b)
     return x->arrived_ms < y->arrived_ms ? -1 : x->arrived_ms > y->arrived_ms;
 }
 
+static int by_event_contact(const void *a, const void *b)
+{
+    const struct event_key *x = a, *y = b;
+    return x->contact_id < y->contact_id ? -1 : x->contact_id > y->contact_id;
+}
+
+/* What the database knows of the contacts of one part; the part is locked. Not asked about those
+ * that we remember from their accept, while nobody else wrote events of the part. */
+static int read_past(struct flush *f, const struct resolved *x, int n, int64_t *ids,
+                     struct event_key *ev, int max, int *ret_n)
+{
+    int m = 0;
+    for (int i = 0; i < n; i++)
+        if ((!x[i].remembered || x[i].turn != f->w->turn[x->m.part]) &&
+            (m == 0 || ids[m - 1] != x[i].m.contact_id))
+            ids[m++] = x[i].m.contact_id;
+    int rc = store_events_find(f->db, x->m.part, ids, m, ev, max, ret_n, f->diag);
+    if (rc == 0)
+        qsort(ev, (size_t)*ret_n, sizeof *ev, by_event_contact);
+    return rc;
+}
+
+/* All receipts of one part, contact by contact; n_made events of results are sorted before them. */
+static void apply_part(struct flush *f, const struct resolved *x, int n, const struct event_key *ev,
+                       int n_ev, int n_made)
+{
+    struct past p = {.ev = ev};
+    const struct event_key *end = ev + n_ev;
+    for (int i = 0; i < n; i++) {
+        if (i == 0 || x[i].m.contact_id != x[i - 1].m.contact_id) {
+            int64_t id = x[i].m.contact_id;
+            p.since = f->n_events;
+            p.ev += p.n_ev;
+            p.n_ev = 0;
+            while (p.ev < end && p.ev->contact_id < id)
+                p.ev++;
+            while (p.ev + p.n_ev < end && p.ev[p.n_ev].contact_id == id)
+                p.n_ev++;
+            p.first = flush_events_of(f, n_made, x->m.part, id, &p.n_first);
+        }
+        apply(f, &x[i], &p);
+    }
+}
+
 /* Under the locks: what is known already, then the new rows. */
 int flush_receipts(struct flush *f)
 {
-    int rc = 0;
+    int rc = 0, max = f->n_resolved * 64 + 16, n_made = f->n_events;
     qsort(f->resolved, (size_t)f->n_resolved, sizeof *f->resolved, by_part_contact);
     int64_t *ids = arena_alloc(&f->arena, (size_t)(f->n_resolved + 1) * sizeof *ids);
-    int max = f->n_resolved * 64 + 16;
     struct event_key *ev = arena_alloc(&f->arena, (size_t)max * sizeof *ev);
     if (!ids || !ev)
         return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
-    for (int i = 0; rc == 0 && i < f->n_resolved;) {
-        int m = 0, n_ev = 0;
-        for (; i + m < f->n_resolved && f->resolved[i + m].m.part == f->resolved[i].m.part; m++)
-            ids[m] = f->resolved[i + m].m.contact_id;
-        rc = store_events_find(f->db, f->resolved[i].m.part, ids, m, ev, max, &n_ev, f->diag);
-        for (int k = 0; rc == 0 && k < m; k++)
-            apply(f, &f->resolved[i + k], ev, n_ev);
-        i += m;
+    flush_events_sort(f);
+    for (int i = 0, m, n_ev; rc == 0 && i < f->n_resolved; i += m) {
+        const struct resolved *x = &f->resolved[i];
+        for (m = 1; i + m < f->n_resolved && x[m].m.part == x->m.part;)
+            m++;
+        rc = read_past(f, x, m, ids, ev, max, &n_ev);
+        if (rc == 0)
+            apply_part(f, x, m, ev, n_ev, n_made);
     }
     return rc;
 }

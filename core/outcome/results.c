@@ -55,7 +55,7 @@ static void count_submitted(struct flush *f, const struct item *it)
 }
 
 /* One row per segment that the peer named; one without reference when it named none. */
-static void submitted(struct flush *f, const struct item *it, bool final)
+static void submitted(struct flush *f, struct item *it, bool final)
 {
     uint32_t n = it->n_ids ? it->n_ids : 1;
     for (uint32_t i = 0; i < n; i++) {
@@ -74,6 +74,7 @@ static void submitted(struct flush *f, const struct item *it, bool final)
                                 .ref = ref,
                                 .peer_ref = strcmp(peer, ref) != 0 ? peer : ""};
     }
+    it->refh = n == 1 ? f->submits[f->n_submits - 1].refh : 0;
     count_submitted(f, it);
     if (!it->contact.want_receipt && !final)
         flush_stat(f, it->contact.contact_id, STAT_NO_RECEIPT, 0, 1);

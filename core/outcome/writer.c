@@ -455,6 +455,8 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
     if (rc == 0)
         rc = ring_init(&w->ring, sizeof(struct item *), RING_SLOTS);
     if (rc == 0)
+        rc = refmap_init(&w->refs);
+    if (rc == 0)
         rc = connected(w, diag);
     if (rc == 0)
         rc = store_early_count(w->db, &w->early_known, diag);
@@ -468,6 +470,7 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
     if (rc < 0) {
         db_close(w->db);
         ring_done(&w->ring);
+        refmap_done(&w->refs);
         optout_sets_done(&w->words);
         free(w);
         return rc;
@@ -483,6 +486,7 @@ void outcome_stop(struct outcome_writer *w)
     atomic_store(&w->stop, true);
     (void)pthread_join(w->thread, NULL);
     ring_done(&w->ring);
+    refmap_done(&w->refs);
     optout_sets_done(&w->words);
     free(w);
 }

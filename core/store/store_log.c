@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_log.c - the contact log, contact events and exact statistics. Column order here = column
  * order of the tables: the seal hashes exactly the fields that COPY sends. */
-#include "store/store_decide.h"
+#include "store/store_outcome.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,37 +57,60 @@ int store_log_write(struct db *db, const struct log_head *h, const struct log_ro
     return rc;
 }
 
+#define EVENT_BYTES                                                                                \
+    1024u /* more than a row of contact_event takes: detail is CGW_RAW_MAX at most */
+
+static void event_put(struct db_copy *c, int32_t part, int64_t seal_no, const struct event_row *e,
+                      struct seal *seal)
+{
+    const char *space = e->code_space ? e->code_space : "", *detail = e->detail ? e->detail : "";
+    dbc_row(c, 11);
+    dbc_int4(c, part);
+    dbc_int8(c, e->contact_id);
+    dbc_int2(c, e->attempt);
+    dbc_int2(c, e->seg);
+    dbc_int2(c, e->kind);
+    dbc_ts(c, e->ts_ms);
+    dbc_int4(c, e->route_id);
+    dbc_int4(c, e->code);
+    dbc_text(c, space, strlen(space));
+    dbc_text(c, detail, strlen(detail));
+    dbc_int8(c, seal_no);
+    size_t len = 0;
+    const void *bytes = dbc_row_bytes(c, &len);
+    if (!c->b.failed)
+        seal_row(seal, SEAL_ROW_EVENT, bytes, len);
+}
+
+static int events_send(struct db *db, struct db_copy *c, struct diag *diag)
+{
+    int rc = db_copy_send(db, "COPY contact_event FROM STDIN (FORMAT binary)", c, diag);
+    dbc_done(c);
+    return rc;
+}
+
 int store_events_write(struct db *db, int32_t part, int64_t seal_no, const struct event_row *rows,
                        int n, struct seal *seal, struct diag *diag)
 {
     if (n == 0)
         return 0;
     struct db_copy c;
-    dbc_init(&c, (size_t)n * 1024 + 4096);
-    for (int i = 0; i < n; i++) {
-        const struct event_row *e = &rows[i];
-        const char *space = e->code_space ? e->code_space : "",
-                   *detail = e->detail ? e->detail : "";
-        dbc_row(&c, 11);
-        dbc_int4(&c, part);
-        dbc_int8(&c, e->contact_id);
-        dbc_int2(&c, e->attempt);
-        dbc_int2(&c, e->seg);
-        dbc_int2(&c, e->kind);
-        dbc_ts(&c, e->ts_ms);
-        dbc_int4(&c, e->route_id);
-        dbc_int4(&c, e->code);
-        dbc_text(&c, space, strlen(space));
-        dbc_text(&c, detail, strlen(detail));
-        dbc_int8(&c, seal_no);
-        size_t len = 0;
-        const void *bytes = dbc_row_bytes(&c, &len);
-        if (!c.b.failed)
-            seal_row(seal, SEAL_ROW_EVENT, bytes, len);
-    }
-    int rc = db_copy_send(db, "COPY contact_event FROM STDIN (FORMAT binary)", &c, diag);
-    dbc_done(&c);
-    return rc;
+    dbc_init(&c, (size_t)n * EVENT_BYTES + 4096);
+    for (int i = 0; i < n; i++)
+        event_put(&c, part, seal_no, &rows[i], seal);
+    return events_send(db, &c, diag);
+}
+
+int store_part_events_write(struct db *db, const struct part_event *rows, int n, struct seal *seals,
+                            const int64_t *seal_no, struct diag *diag)
+{
+    if (n == 0)
+        return 0;
+    struct db_copy c;
+    dbc_init(&c, (size_t)n * EVENT_BYTES + 4096);
+    for (int i = 0; i < n; i++)
+        event_put(&c, rows[i].part, seal_no[rows[i].part], &rows[i].e, &seals[rows[i].part]);
+    return events_send(db, &c, diag);
 }
 
 static int by_key(const void *a, const void *b)

@@ -54,25 +54,6 @@ int store_submits_write(struct db *db, const struct submit_row *rows, int n, str
     return rc;
 }
 
-int store_part_events_write(struct db *db, const struct part_event *rows, int n, struct seal *seals,
-                            const int64_t *seal_no, struct diag *diag)
-{
-    int rc = 0;
-    struct event_row *run = n ? malloc((size_t)n * sizeof *run) : NULL;
-    if (n && !run)
-        return diag_set(diag, CGW_ELIMIT, "", "out of memory");
-    for (int i = 0; i < n && rc == 0;) { /* runs of one part */
-        int m = 0;
-        for (; i + m < n && rows[i + m].part == rows[i].part; m++)
-            run[m] = rows[i + m].e;
-        rc = store_events_write(db, rows[i].part, seal_no[rows[i].part], run, m,
-                                &seals[rows[i].part], diag);
-        i += m;
-    }
-    free(run);
-    return rc;
-}
-
 int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match *ret, int max,
                     int *ret_n, struct diag *diag)
 {
@@ -109,14 +90,19 @@ int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int 
                       struct event_key *ret, int max, int *ret_n, struct diag *diag)
 {
     struct db_params p;
+    *ret_n = 0;
+    if (n == 0)
+        return 0;
     dbp_init(&p);
     dbp_int4(&p, part);
     dbp_int8_array(&p, contacts, (size_t)n);
     dbp_int4(&p, max);
     auto_dbr struct db_result *r = NULL;
+    /* one probe each, see store_facts.c */
     int rc = db_query(db,
-                      "SELECT contact_id, attempt, seg, kind FROM contact_event WHERE part = $1 "
-                      "AND contact_id = ANY($2) ORDER BY 1, 2, 3, 4 LIMIT $3",
+                      "SELECT u.id, e.attempt, e.seg, e.kind FROM unnest($2::int8[]) u (id) CROSS "
+                      "JOIN LATERAL (SELECT attempt, seg, kind FROM contact_event WHERE part = $1 "
+                      "AND contact_id = u.id OFFSET 0) e LIMIT $3",
                       &p, &r, diag);
     if (rc < 0)
         return rc;

@@ -25,6 +25,7 @@ struct part_event {
     int32_t part;
     struct event_row e;
 };
+/* Likewise, sorted by (part, contact, attempt, segment, kind). */
 int store_part_events_write(struct db *db, const struct part_event *rows, int n, struct seal *seals,
                             const int64_t *seal_no, struct diag *diag) CGW_NODISCARD;
 
@@ -48,7 +49,7 @@ struct event_key {
     int64_t contact_id;
     int16_t attempt, seg, kind;
 };
-/* Events that exist for these contacts, sorted by contact. */
+/* Events that exist for these contacts (each once), at most max, in no order. */
 int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int n,
                       struct event_key *ret, int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
 

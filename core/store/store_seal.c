@@ -44,11 +44,13 @@ int store_seal_append(struct db *db, struct seal *s, int32_t part, int64_t seal_
     dbp_bytea(&p, prev, SEAL_DIGEST);
     dbp_bytea(&p, ret_digest, SEAL_DIGEST);
     dbp_bytea(&p, sig, sizeof sig);
-    return db_exec(db,
-                   "WITH h AS (UPDATE part_head SET seal_no = $2, digest = $8 WHERE part = $1)"
-                   "INSERT INTO audit_seal (part, seal_no, kind, wave_id, chunk_no, n_rows, prev, "
-                   "digest, sig) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                   &p, NULL, diag);
+    return db_exec(
+        db,
+        "WITH h AS (UPDATE part_head SET seal_no = $2, digest = $8, flush_no = flush_no + "
+        "($3 = 2)::int WHERE part = $1)"
+        "INSERT INTO audit_seal (part, seal_no, kind, wave_id, chunk_no, n_rows, prev, "
+        "digest, sig) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &p, NULL, diag);
 }
 
 static int root_put(struct db *db, const struct seal_root *r, const int64_t seal_nos[STORE_PARTS],

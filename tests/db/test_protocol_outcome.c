@@ -78,6 +78,46 @@ Test(outcomes, receipts_move_a_contact_forward_only_and_once)
     cr_assert_eq(number("SELECT count(*) FROM receipt_early WHERE instance = '%s'", w.instance), 0);
 }
 
+/* What a writer remembers of its accepts is worth nothing once somebody else wrote to the part. */
+Test(outcomes, a_final_word_that_another_node_stored_is_seen)
+{
+    struct world w;
+    const char *const ids[] = {"m0", "m1"};
+    sent_world(&w, 33, 2);
+    struct outcome_writer *o = start(), *other = start();
+    for (int i = 0; i < 2; i++) {
+        struct outcome_contact c = contact(&w, i);
+        result(o, &w, &c, CGW_RES_ACCEPTED, 0, &ids[i], 1);
+    }
+    receipt_at(other, w.instance, "m0", DEL, 0, NULL, 0);
+    receipt_at(o, w.instance, "m0", FAI, 0, NULL, 0);
+    receipt_at(o, w.instance, "m1", FAI, 0, NULL, 0);
+    receipt_at(other, w.instance, "m1", DEL, 0, NULL, 0);
+    outcome_stop(o);
+    outcome_stop(other);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+    cr_assert_eq(stat(&w, STAT_FAILED), 1);
+    cr_assert_eq(events(&w, 0, EVENT_FAILED) + events(&w, 1, EVENT_DELIVERED), 0,
+                 "a second final word was stored");
+}
+
+Test(outcomes, a_receipt_that_comes_with_the_answer_is_not_forgotten_after_it)
+{
+    struct world w;
+    const char *const ids[] = {"both"};
+    sent_world(&w, 34, 1);
+    struct outcome_writer *o = start();
+    struct outcome_contact c = contact(&w, 0);
+    struct cgw_result r = {
+        .size = sizeof r, .result = CGW_RES_ACCEPTED, .provider_ids = ids, .n_ids = 1};
+    outcome_result(o, &c, w.instance, &r); /* one flush with the receipt behind it */
+    receipt_at(o, w.instance, "both", DEL, 0, NULL, 0);
+    receipt_at(o, w.instance, "both", FAI, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+    cr_assert_eq(stat(&w, STAT_FAILED) + events(&w, 0, EVENT_FAILED), 0);
+}
+
 Test(outcomes, a_receipt_after_unknown_still_counts_and_takes_the_unknown_back)
 {
     struct world w;
