@@ -390,7 +390,8 @@ static int check_database(const struct config *c, struct diag *diag)
 {
     struct db *db = NULL;
     unsigned char check[ADDRESS_KEY_CHECK_BYTES];
-    int rc = db_open(c->conninfo, "campgwd", &db, diag);
+    db_set_node(c->node);
+    int rc = db_open(c->conninfo, "start", &db, diag);
     if (rc < 0)
         return rc;
     address_key_check(c->identity_key, check);

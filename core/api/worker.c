@@ -25,8 +25,7 @@ static int connect_again(struct worker *w, struct diag *diag)
     if (now < w->retry_at_ms && w->failed_epoch == atomic_load(&w->api->db_epoch))
         return diag_set(diag, -ENOTCONN, "", "database away; next try in %lld ms",
                         (long long)(w->retry_at_ms - now));
-    int rc = w->db ? db_reopen(w->db, diag)
-                   : db_open(w->api->conf.conninfo, "campgwd api", &w->db, diag);
+    int rc = w->db ? db_reopen(w->db, diag) : db_open(w->api->conf.conninfo, "api", &w->db, diag);
     if (rc == 0) {
         if (w->backoff_ms)
             log_notice("api.database.back", "worker=%u", (unsigned)(w - w->api->workers));

@@ -16,15 +16,24 @@ static int session_setup(struct db *db, struct diag *diag)
     return db_script(db, sql, diag);
 }
 
+static char node_prefix[64]; /* "campgwd@NODE ", "" before db_set_node() */
+
+void db_set_node(const char *node)
+{
+    (void)snprintf(node_prefix, sizeof node_prefix, "campgwd@%s ", node);
+}
+
 int db_open(const char *conninfo, const char *app_name, struct db **ret, struct diag *diag)
 {
     struct db *db = calloc(1, sizeof *db);
     if (!db)
         return diag_set(diag, -ENOMEM, "", "out of memory");
-    const char *keys[] = {"dbname",           "fallback_application_name", "connect_timeout",
-                          "client_encoding",  "keepalives_idle",           "keepalives_interval",
-                          "keepalives_count", "tcp_user_timeout",          NULL};
-    const char *vals[] = {conninfo, app_name, "5", "UTF8", "30", "5", "3", "20000", NULL};
+    char name[64]; /* the server keeps 63 bytes */
+    (void)snprintf(name, sizeof name, "%s%s", node_prefix, app_name);
+    const char *keys[] = {"dbname",           "application_name", "connect_timeout",
+                          "client_encoding",  "keepalives_idle",  "keepalives_interval",
+                          "keepalives_count", "tcp_user_timeout", NULL};
+    const char *vals[] = {conninfo, name, "5", "UTF8", "30", "5", "3", "20000", NULL};
     db->conn = PQconnectdbParams(keys, vals, 1);
     if (PQstatus(db->conn) != CONNECTION_OK) {
         (void)diag_set(diag, -ENOTCONN, "", "%s",

@@ -18,6 +18,9 @@ struct db_result;
 
 int db_open(const char *conninfo, const char *app_name, struct db **ret,
             struct diag *diag) CGW_NODISCARD;
+/* Sessions opened from now on are called "campgwd@NODE APP" in pg_stat_activity, whatever conninfo
+ * says: other nodes find those of a dead one by it. Before the first thread. */
+void db_set_node(const char *node);
 void db_close(struct db *db); /* NULL-safe */
 bool db_is_up(const struct db *db);
 int db_reopen(struct db *db,

@@ -251,7 +251,7 @@ static void *worker_main(void *arg)
         struct diag d = {0};
         int rc = 0;
         if (!w->db)
-            rc = db_open(w->d->cfg.conninfo, "campgwd-dispatch", &w->db, &d);
+            rc = db_open(w->d->cfg.conninfo, "dispatch", &w->db, &d);
         else if (!db_is_up(w->db))
             rc = db_reopen(w->db, &d);
         if (rc == 0)

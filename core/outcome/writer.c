@@ -225,7 +225,7 @@ void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id,
 static int connected(struct outcome_writer *w, struct diag *diag)
 {
     if (!w->db)
-        return db_open(w->cfg.conninfo, "campgwd-outcome", &w->db, diag);
+        return db_open(w->cfg.conninfo, "outcome", &w->db, diag);
     return db_is_up(w->db) ? 0 : db_reopen(w->db, diag);
 }
 

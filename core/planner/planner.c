@@ -160,7 +160,7 @@ static void *planner_main(void *arg)
     bool complained = false;
     do {
         struct diag d = {0};
-        int rc = p->db ? 0 : db_open(p->cfg.conninfo, "campgwd-planner", &p->db, &d);
+        int rc = p->db ? 0 : db_open(p->cfg.conninfo, "planner", &p->db, &d);
         if (rc == 0)
             rc = turn(p, &d);
         if (rc < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease.c - keeps this node's parts: renews at a third of the lease, takes what is free up to its
+/* lease.c - keeps this node's parts: renews at a fifth of the lease, takes what is free up to its
  * fair share, gives surplus back. A lost lease is only a matter of liveness: the epoch check in
  * every decide and intent is what keeps two nodes apart. */
 #include "queue/queue_int.h"
@@ -71,14 +71,23 @@ static int renew(struct queue *q, struct db *db, struct diag *diag)
     return 0;
 }
 
-static int balance(struct queue *q, struct db *db, struct diag *diag)
+/* We are alive; who is not loses what it holds in the database. Before anything that may wait for a
+ * lock of a dead node. */
+static int roll_call(struct queue *q, struct db *db, bool starting, int *ret_alive,
+                     struct diag *diag)
 {
-    int alive = 1, held = 0, n = 0;
-    int rc = store_node_seen(db, q->cfg.node, q->cfg.version, false, diag);
+    int ended = 0;
+    int rc = store_node_seen(db, q->cfg.node, q->cfg.version, starting, diag);
     if (rc == 0)
-        rc = store_nodes_alive(db, q->cfg.lease_ttl_ms, &alive, diag);
-    if (rc < 0)
-        return rc;
+        rc = store_nodes_disconnect(db, q->cfg.lease_ttl_ms, &ended, diag);
+    if (rc == 0 && ended)
+        log_notice("queue.node.dead", "sessions_ended=%d", ended);
+    return rc < 0 ? rc : store_nodes_alive(db, q->cfg.lease_ttl_ms, ret_alive, diag);
+}
+
+static int balance(struct queue *q, struct db *db, int alive, struct diag *diag)
+{
+    int held = 0, n = 0, rc = 0;
     int share = (STORE_PARTS + (alive > 0 ? alive : 1) - 1) / (alive > 0 ? alive : 1);
     for (int32_t p = 0; p < STORE_PARTS; p++)
         held += q->held[p] != 0;
@@ -123,6 +132,26 @@ static bool wait_or_stop(struct queue *q, int ms)
     return stop;
 }
 
+static int connect_lease(struct queue *q, struct db **ret, struct diag *diag)
+{
+    int rc = db_open(q->cfg.conninfo, "lease", ret, diag);
+    return rc < 0 ? rc : store_parts_patience(*ret, q->cfg.lease_ttl_ms / 2, diag);
+}
+
+/* At start: what we held in our former life. */
+static int retake(struct queue *q, struct db *db, struct diag *diag)
+{
+    struct part_lease own[STORE_PARTS];
+    int n = 0;
+    int64_t asked = clock_mono_ms();
+    int rc = store_parts_retake(db, q->cfg.node, q->cfg.lease_ttl_ms, own, &n, diag);
+    if (rc < 0)
+        return rc;
+    atomic_store(&q->valid_mono_ms, asked + q->cfg.lease_ttl_ms);
+    take_over(q, db, own, n);
+    return 0;
+}
+
 static void *lease_main(void *arg)
 {
     struct queue *q = arg;
@@ -130,23 +159,18 @@ static void *lease_main(void *arg)
     struct diag d = {0};
     bool first = true;
     for (;;) {
-        int rc = db ? 0 : db_open(q->cfg.conninfo, "campgwd-lease", &db, &d);
+        int alive = 1;
+        int rc = db ? 0 : connect_lease(q, &db, &d);
+        if (rc == 0)
+            rc = roll_call(q, db, first, &alive, &d);
         if (rc == 0 && first) {
-            struct part_lease own[STORE_PARTS];
-            int n = 0;
-            rc = store_node_seen(db, q->cfg.node, q->cfg.version, true, &d);
-            if (rc == 0)
-                rc = store_parts_retake(db, q->cfg.node, q->cfg.lease_ttl_ms, own, &n, &d);
-            if (rc == 0) {
-                atomic_store(&q->valid_mono_ms, clock_mono_ms() + q->cfg.lease_ttl_ms);
-                take_over(q, db, own, n);
-                first = false;
-            }
+            rc = retake(q, db, &d);
+            first = rc < 0;
         }
         if (rc == 0)
             rc = renew(q, db, &d);
         if (rc == 0)
-            rc = balance(q, db, &d);
+            rc = balance(q, db, alive, &d);
         if (rc < 0) {
             char text[CGW_DIAG_MAX];
             log_warning("queue.lease.failed", "code=%s msg=\"%s\"", diag_code_name(rc),

@@ -18,6 +18,15 @@ int store_node_seen(struct db *db, const char *node, const char *version, bool s
                    &p, NULL, diag);
 }
 
+int store_parts_patience(struct db *db, int ms, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, ms);
+    auto_dbr struct db_result *r = NULL;
+    return db_query(db, "SELECT set_config('lock_timeout', $1::int4::text, false)", &p, &r, diag);
+}
+
 static int leases_from(struct db *db, const char *sql, struct db_params *p,
                        struct part_lease *leases, int *ret_n, struct diag *diag)
 {
@@ -95,6 +104,27 @@ int store_parts_release(struct db *db, const char *node, const int32_t *parts, i
         "FOR UPDATE)"
         "UPDATE part_head h SET node = NULL, lease_until = NULL FROM l WHERE h.part = l.part",
         &p, NULL, diag);
+}
+
+int store_nodes_disconnect(struct db *db, int ttl_ms, int *ret_n, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, ttl_ms);
+    auto_dbr struct db_result *r = NULL;
+    /* state_change: a session that did something since is that of a node which comes back */
+    int rc = db_query(db,
+                      "SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM node n JOIN "
+                      "pg_stat_activity a ON starts_with(a.application_name, 'campgwd@' || n.name "
+                      "|| ' ') WHERE n.seen_at < now() - make_interval(secs => $1::int4 / 1000.0)"
+                      " AND NOT EXISTS (SELECT FROM part_head h WHERE h.node = n.name AND "
+                      "h.lease_until > now())"
+                      " AND a.state_change < now() - make_interval(secs => $1::int4 / 1000.0) AND "
+                      "a.datname = current_database() AND a.usename = current_user",
+                      &p, &r, diag);
+    if (rc == 0)
+        *ret_n = (int)dbr_int(r, 0, 0);
+    return rc;
 }
 
 int store_nodes_alive(struct db *db, int ttl_ms, int *ret_n, struct diag *diag)
