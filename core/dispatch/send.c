@@ -21,6 +21,7 @@ struct window {
     int rows[DISPATCH_WINDOW_ROWS]; /* indexes into batch.rows */
     int n;
     uint32_t segments, reserved;
+    bool closed; /* the intent found the route paused */
 };
 
 static bool closing(const struct contact_row *r, int64_t now_ms)
@@ -120,7 +121,7 @@ static int commit_lost(struct worker *w, const struct window *win, int64_t at_ms
 /* 0 committed; CGW_EBUSY facts, rules or the caps' period moved: look again; CGW_ENOTFOUND paused;
  * else an error. ret_before: until when, on the monotonic clock, what was checked here may be used.
  */
-static int commit_intent(struct worker *w, const struct window *win, int64_t *ret_now,
+static int commit_intent(struct worker *w, struct window *win, int64_t *ret_now,
                          int64_t *ret_before, struct diag *diag)
 {
     struct batch *b = &w->batch;
@@ -130,8 +131,8 @@ static int commit_intent(struct worker *w, const struct window *win, int64_t *re
         return diag_set(diag, CGW_EFENCED, "", "part %d is not ours any more", b->chunk.part);
     int rc = db_begin(w->db, diag);
     if (rc == 0)
-        rc = store_intent_lock(w->db, b->chunk.part, w->d->cfg.node, epoch, b->chunk.wave_id, &c,
-                               diag);
+        rc = store_intent_lock(w->db, b->chunk.part, w->d->cfg.node, epoch, b->chunk.wave_id,
+                               win->route->route_id, &c, diag);
     if (rc != 0)
         return rc;
     clock_set_utc(c.now_ms);
@@ -143,6 +144,9 @@ static int commit_intent(struct worker *w, const struct window *win, int64_t *re
         return CGW_ENOTFOUND;
     if (c.facts_ver != b->facts_ver || c.rules_version != rules_of(b->rules)->version ||
         cancelled || *ret_now >= b->reserved_until_ms)
+        return CGW_EBUSY;
+    win->closed = !c.route_open;
+    if (win->closed)
         return CGW_EBUSY;
     for (int i = 0; i < win->n; i++)
         if (closing(&b->rows[win->rows[i]], *ret_now))
@@ -244,6 +248,23 @@ static bool rows_left(struct batch *b)
     return b->at < b->n;
 }
 
+/* Routes, queues or the campaign may have changed: see with fresh eyes. CGW_ENOTFOUND = paused. */
+static int look_anew(struct worker *w, struct diag *diag)
+{
+    struct batch *b = &w->batch;
+    struct control *fresh = control_ref(w, diag);
+    if (!fresh)
+        return CGW_EDB;
+    const struct wave_info *wave = control_wave(fresh, b->chunk.wave_id);
+    bool go_on = wave && fresh->running;
+    control_unref(w->d, go_on ? b->control : fresh);
+    if (!go_on)
+        return CGW_ENOTFOUND;
+    b->control = fresh;
+    b->wave = wave;
+    return 0;
+}
+
 /* One window. 0 = sent or looked again; CGW_EBUSY = nothing can go now; CGW_ENOTFOUND = paused. */
 static int one_window(struct worker *w, struct diag *diag)
 {
@@ -262,6 +283,10 @@ static int one_window(struct worker *w, struct diag *diag)
         return 0;
     }
     give_up(w, &win);
+    if (win.closed) {
+        rc = look_anew(w, diag);
+        return rc < 0 ? rc : CGW_EBUSY;
+    }
     return rc == CGW_EBUSY ? decide_again(w, diag) : rc;
 }
 
@@ -279,21 +304,10 @@ int send_batch(struct worker *w, struct diag *diag)
             stalled_since = stalled_since ? stalled_since : now;
             if (now - stalled_since > STALLED_MS)
                 return CGW_EBUSY;
-            if (now - waiting_since >
-                CONTROL_AGE_MS) { /* routes or the campaign may have changed: see with fresh eyes */
-                struct control *fresh = control_ref(w, diag);
-                if (!fresh)
-                    return CGW_EDB;
-                const struct wave_info *wave = control_wave(fresh, b->chunk.wave_id);
-                bool go_on = wave && fresh->running;
-                if (go_on) {
-                    control_unref(w->d, b->control);
-                    b->control = fresh;
-                    b->wave = wave;
-                } else {
-                    control_unref(w->d, fresh);
-                    return CGW_ENOTFOUND;
-                }
+            if (now - waiting_since > CONTROL_AGE_MS) {
+                rc = look_anew(w, diag);
+                if (rc < 0)
+                    return rc;
                 waiting_since = now;
             }
             (void)dispatch_wait(w, 50);

@@ -167,14 +167,14 @@ struct intent_check {
     int64_t xid; /* for store_xact_over() when the answer to COMMIT was lost */
     int64_t facts_ver;
     int32_t rules_version;
-    bool running;
+    bool running, route_open; /* the switch; the route is active and its queue not paused */
     char campaign_state[16];
     int64_t now_ms;
 };
 /* Locks part_head FOR SHARE, then (a second statement, so that nothing committed while waiting is
  * missed) reads the clocks. */
 int store_intent_lock(struct db *db, int32_t part, const char *node, int64_t epoch, int32_t wave_id,
-                      struct intent_check *ret, struct diag *diag) CGW_NODISCARD;
+                      int32_t route_id, struct intent_check *ret, struct diag *diag) CGW_NODISCARD;
 /* Id of the open transaction. */
 int store_xid(struct db *db, int64_t *ret_xid, struct diag *diag) CGW_NODISCARD;
 /* After a reconnect: 0 when that transaction does not run any more; CGW_EBUSY: ask again. How it

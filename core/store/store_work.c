@@ -417,7 +417,7 @@ int store_echo_delete(struct db *db, int32_t part, int32_t wave_id, const int64_
 }
 
 int store_intent_lock(struct db *db, int32_t part, const char *node, int64_t epoch, int32_t wave_id,
-                      struct intent_check *ret, struct diag *diag)
+                      int32_t route_id, struct intent_check *ret, struct diag *diag)
 {
     struct db_params p;
     dbp_init(&p);
@@ -435,12 +435,15 @@ int store_intent_lock(struct db *db, int32_t part, const char *node, int64_t epo
     dbp_init(&p);
     dbp_int4(&p, part);
     dbp_int4(&p, wave_id);
+    dbp_int4(&p, route_id);
     auto_dbr struct db_result *r = NULL;
     rc = db_query(db,
                   "SELECT f.ver, rc.version, s.state = 'running', c.state, clock_timestamp(), "
-                  "pg_current_xact_id()::text::int8 FROM fact_clock f, rules_clock rc, "
-                  "dispatch_switch s, wave w JOIN campaign c USING (campaign_id)"
-                  " WHERE f.part = $1 AND w.wave_id = $2",
+                  "pg_current_xact_id()::text::int8, EXISTS (SELECT FROM route t WHERE t.route_id "
+                  "= $3 AND t.state = 'active' AND NOT t.archived AND NOT EXISTS (SELECT FROM "
+                  "queue_pause q WHERE q.route_id = t.route_id AND q.lane = w.lane)) FROM "
+                  "fact_clock f, rules_clock rc, dispatch_switch s, wave w JOIN campaign c USING "
+                  "(campaign_id) WHERE f.part = $1 AND w.wave_id = $2",
                   &p, &r, diag);
     if (rc < 0)
         return rc;
@@ -450,7 +453,8 @@ int store_intent_lock(struct db *db, int32_t part, const char *node, int64_t epo
                                  .rules_version = (int32_t)dbr_int(r, 0, 1),
                                  .running = dbr_bool(r, 0, 2),
                                  .now_ms = dbr_ts(r, 0, 4),
-                                 .xid = dbr_int(r, 0, 5)};
+                                 .xid = dbr_int(r, 0, 5),
+                                 .route_open = dbr_bool(r, 0, 6)};
     (void)snprintf(ret->campaign_state, sizeof ret->campaign_state, "%s", dbr_text(r, 0, 3));
     return 0;
 }

@@ -181,7 +181,7 @@ static void intend(struct world *w, int n)
     struct intent_check check;
     struct chunk_ref c = {.part = w->part, .wave_id = w->wave_id, .chunk_no = 0};
     OK(db_begin(db, &d));
-    OK(store_intent_lock(db, w->part, NODE, w->epoch, w->wave_id, &check, &d));
+    OK(store_intent_lock(db, w->part, NODE, w->epoch, w->wave_id, 1, &check, &d));
     OK(store_intent_chunk(db, &c, w->first_seq, w->first_seq + n - 1, w->route_id, NODE,
                           check.now_ms, &d));
     OK(db_commit(db, &d));

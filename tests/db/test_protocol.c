@@ -55,7 +55,7 @@ static void *late_intent(void *arg)
     r->rc = db_begin(r->c, &r->d);
     if (r->rc == 0)
         r->rc =
-            store_intent_lock(r->c, r->w->part, NODE, r->w->epoch, r->w->wave_id, &check, &r->d);
+            store_intent_lock(r->c, r->w->part, NODE, r->w->epoch, r->w->wave_id, 1, &check, &r->d);
     if (r->rc == 0)
         r->rc = store_intent_chunk(r->c, &c, r->w->first_seq, r->w->first_seq + 1, r->w->route_id,
                                    NODE, check.now_ms, &r->d);
@@ -129,7 +129,7 @@ Test(protocol, a_takeover_waits_for_the_intent_and_flags_what_it_covered)
     struct chunk_ref c = {.part = w.part, .wave_id = w.wave_id, .chunk_no = 0};
     struct db *zombie = connection();
     OK(db_begin(zombie, &d));
-    OK(store_intent_lock(zombie, w.part, NODE, w.epoch, w.wave_id, &check, &d));
+    OK(store_intent_lock(zombie, w.part, NODE, w.epoch, w.wave_id, 1, &check, &d));
     struct taker taker = {.c = connection(), .part = w.part};
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, take_over, &taker), 0);
@@ -146,6 +146,40 @@ Test(protocol, a_takeover_waits_for_the_intent_and_flags_what_it_covered)
                  2);
     db_close(zombie);
     db_close(taker.c);
+}
+
+/* A node that was stopped in the middle of a transaction: no time-out of the server sees it while
+ * it seems to be sending rows. */
+Test(protocol, the_locks_of_a_dead_node_fall_with_its_sessions)
+{
+    struct world w;
+    struct part_lock lock;
+    make_world(&w, 30, 1);
+    db_set_node("gone");
+    struct db *zombie = connection(), *other = connection();
+    OK(db_begin(zombie, &d));
+    OK(store_part_lock(zombie, w.part, NODE, w.epoch, &lock, &d));
+    OK(db_copy_open(zombie, "COPY idempotency FROM STDIN (FORMAT binary)", &d));
+    run_sql("INSERT INTO node (name, version, seen_at) VALUES ('gone', '0', now()) RETURNING 1");
+    int n = 0, ended = 0;
+    OK(store_nodes_disconnect(db, 50, &ended, &d));
+    cr_assert_eq(ended, 0, "it was seen just now");
+    run_sql("UPDATE node SET seen_at = now() - interval '1 hour' WHERE name = 'gone' RETURNING 1");
+    OK(store_nodes_disconnect(db, 3600000, &ended, &d));
+    cr_assert_eq(ended, 0, "its sessions did something in this hour");
+    for (int i = 0; i < 500 && ended < 2; i++, ended += n) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        OK(store_nodes_disconnect(db, 50, &n, &d));
+    }
+    cr_assert_eq(ended, 2);
+    OK(db_begin(db, &d));
+    OK(store_part_lock(db, w.part, NODE, w.epoch, &lock, &d)); /* waits until the other is gone */
+    db_rollback(db);
+    cr_assert_lt(db_copy_close(zombie, true, &d), 0);
+    cr_assert_not(db_is_up(zombie));
+    run_sql("DELETE FROM node WHERE name = 'gone' RETURNING 1");
+    db_close(zombie);
+    db_close(other);
 }
 
 /* ---- locks and fates
@@ -223,7 +257,7 @@ Test(protocol, the_fate_of_a_commit_is_told_by_its_own_rows)
     struct chunk_ref c = {.part = 14, .wave_id = w.wave_id, .chunk_no = 0};
     for (int round = 0; round < 2; round++) {
         OK(db_begin(db, &d));
-        OK(store_intent_lock(db, 14, NODE, w.epoch, w.wave_id, &check, &d));
+        OK(store_intent_lock(db, 14, NODE, w.epoch, w.wave_id, 1, &check, &d));
         OK(store_intent_chunk(db, &c, w.first_seq, w.first_seq + 2, w.route_id, NODE, check.now_ms,
                               &d));
         if (round == 0)
