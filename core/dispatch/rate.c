@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rate.c - token buckets of routes, in segments: a long text costs as much as it takes on the wire.
- * Burst: a tenth of a second. */
+ * A route's rate is for all nodes together: each spends it in proportion to the parts it holds. A
+ * part has one holder at most, so the nodes together never exceed it, whoever comes and goes; the
+ * share of a dead node lies idle until its parts are taken over. Burst: a tenth of a second, or one
+ * segment of each node. */
 #include "dispatch/dispatch_int.h"
 
 #include "base/clock.h"
@@ -21,11 +24,13 @@ uint32_t rate_take(struct dispatch *d, const struct route_info *r, uint32_t segm
 {
     if (r->rate <= 0)
         return segments;
+    int32_t parts[STORE_PARTS];
     (void)pthread_mutex_lock(&d->rate_lock);
     struct route_bucket *b = bucket_of(d, r);
     int64_t now = clock_mono_us();
-    double burst = r->rate / 10.0 > 1 ? r->rate / 10.0 : 1;
-    b->tokens += (double)(now - b->at_us) * r->rate / 1e6;
+    double rate = r->rate * (double)queue_parts(d->queue, parts) / STORE_PARTS;
+    double burst = rate / 10 > 1 ? rate / 10 : 1;
+    b->tokens += (double)(now - b->at_us) * rate / 1e6;
     if (b->tokens > burst)
         b->tokens = burst;
     b->at_us = now;
