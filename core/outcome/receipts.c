@@ -302,7 +302,7 @@ static bool is_final(int16_t kind)
 
 struct so_far {
     int delivered, delivered_other; /* segments, of this attempt and of others */
-    bool ended, seg_final, enroute, unknown;
+    bool ended, seg_final, enroute, unknown, settled, unsent;
     bool counted; /* another attempt, in doubt or sent once more, has had its end */
 };
 
@@ -321,6 +321,8 @@ static void learn(struct so_far *s, const struct resolved *x, int16_t attempt, i
     s->ended = s->ended || (is_final(kind) && (kind != EVENT_DELIVERED || seg == -1));
     s->seg_final = s->seg_final || (mine && is_final(kind));
     s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
+    s->settled = s->settled || kind == EVENT_SETTLED;
+    s->unsent = s->unsent || kind == EVENT_NOT_SENT || kind == EVENT_RETRY;
 }
 
 /* Where a contact's events stand: in the database, among those that results of this flush made, and
@@ -377,7 +379,10 @@ static void settle(struct flush *f, const struct resolved *x)
 static void apply(struct flush *f, const struct resolved *x, const struct past *p)
 {
     struct so_far s = history(f, x, p);
-    if (x->settles)
+    if (x->settles && s.unsent)
+        return; /* its node came back meanwhile and knows better: the receipt is somebody else's */
+    if (x->settles && !s.settled) /* else another node looked at the same receipt, or has the accept
+                                   */
         settle(f, x);
     int16_t seg = (x->flags & CGW_RESF_WHOLE) || x->m.n_segs == 1
                       ? (int16_t)((x->flags & CGW_RESF_WHOLE) ? -1 : x->m.seg)

@@ -254,10 +254,21 @@ static void too_late(struct flush *f, const struct item *it)
         }
 }
 
+static void drop_submits(struct flush *f, const struct item *it)
+{
+    for (int i = 0; i < f->n_submits;)
+        if (f->submits[i].part == it->contact.part &&
+            f->submits[i].contact_id == it->contact.contact_id &&
+            f->submits[i].attempt == it->contact.attempt)
+            f->submits[i] = f->submits[--f->n_submits];
+        else
+            i++;
+}
+
 /* The contact was called in doubt, and counted as submitted, by a node that took the part over.
- * What we know settles it. resent: state of its echo row when it is to be sent once more, -1 none.
- */
-static void overtaken(struct flush *f, struct item *it, bool given_up, int resent)
+ * What we know settles it, unless its receipt did. resent: state of its echo row when it is to be
+ * sent once more, -1 none. */
+static void overtaken(struct flush *f, struct item *it, bool given_up, bool settled, int resent)
 {
     bool nothing_new = it->result == CGW_RES_UNKNOWN,
          went_out = it->result == CGW_RES_ACCEPTED || it->result == CGW_RES_DELIVERED ||
@@ -275,6 +286,10 @@ static void overtaken(struct flush *f, struct item *it, bool given_up, int resen
         drop_again(f, it);
         if (!it->contact.resent)
             flush_stat(f, it->contact.contact_id, STAT_IN_DOUBT, 0, -1);
+        return;
+    }
+    if (went_out && settled) { /* and wrote the row of the accept */
+        drop_submits(f, it);
         return;
     }
     if (went_out) {
@@ -301,12 +316,13 @@ int flush_overtaken(struct flush *f)
             continue;
         rc = store_events_find(f->db, it->contact.part, &it->contact.contact_id, 1, ev,
                                ARRAY_LEN(ev), &n, f->diag);
-        bool flagged = false, given_up = false;
+        bool flagged = false, given_up = false, settled = false;
         for (int k = 0; rc == 0 && k < n; k++) {
-            flagged =
-                flagged || (ev[k].attempt == it->contact.attempt && ev[k].kind == EVENT_IN_DOUBT);
-            given_up =
-                given_up || (ev[k].attempt == it->contact.attempt && ev[k].kind == EVENT_UNKNOWN);
+            if (ev[k].attempt != it->contact.attempt)
+                continue;
+            flagged = flagged || ev[k].kind == EVENT_IN_DOUBT;
+            given_up = given_up || ev[k].kind == EVENT_UNKNOWN;
+            settled = settled || ev[k].kind == EVENT_SETTLED;
         }
         int resent = -1;
         if (rc == 0 && flagged && !it->contact.resent)
@@ -315,7 +331,7 @@ int flush_overtaken(struct flush *f)
         if (rc == 0 && resent == 0 && it->result != CGW_RES_UNKNOWN)
             rc = store_echo_unsend(f->db, it->contact.part, it->contact.contact_id, f->diag);
         if (rc == 0 && flagged)
-            overtaken(f, it, given_up, resent);
+            overtaken(f, it, given_up, settled, resent);
     }
     return rc;
 }

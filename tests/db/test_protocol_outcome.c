@@ -276,6 +276,34 @@ Test(outcomes, results_of_an_overtaken_node_settle_and_count_nobody_twice)
     }
 }
 
+Test(outcomes, a_late_accept_of_an_overtaken_node_whose_receipt_came_first_adds_nothing)
+{
+    struct world w;
+    char person[32];
+    int64_t flagged = 0;
+    const char *const ids[] = {"late-1"};
+    sent_world(&w, 29, 1);
+    person_of(&w, 0, person);
+    struct outcome_contact c = contact(&w, 0);
+    struct outcome_config cfg = config(NULL);
+    OK(outcome_recover_part(db, &cfg, 29, take_part(db, 29), &flagged, &d));
+    cr_assert_eq(flagged, 1);
+    run_sql("UPDATE in_doubt SET since = since - interval '1 minute' WHERE part = 29 RETURNING 1");
+    struct outcome_writer *o = start();
+    receipt_at(o, w.instance, ids[0], DEL, 0, person, clock_utc_ms() - 10000);
+    wait_event(&w, 0, EVENT_SETTLED);
+    result(o, &w, &c, CGW_RES_ACCEPTED, 0, ids, 1);
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_SEGMENTS), 1, "the accept was refused as a whole");
+    cr_assert_eq(stat(&w, STAT_SUBMITTED), 1);
+    cr_assert_eq(stat(&w, STAT_SETTLED), 1);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 1);
+    cr_assert_eq(
+        number("SELECT count(*) FROM contact_submit WHERE part = 29 AND contact_id = %" PRId64,
+               contact_of(&w, 0)),
+        1);
+}
+
 /* ---- echo rows
  * -------------------------------------------------------------------------------------------------------------
  */
