@@ -493,6 +493,11 @@ class Gateway:
             raise StackError("campgwctl setup ended with %d: %s" % (done.returncode, done.stdout.strip()[-1500:]), self.cluster.log)
         return done.stdout
 
+    def join(self, first):
+        """A further node of the same installation: its own folder, the credentials of the first."""
+        make_dir(self.dir, self.who)
+        self.credentials = first.credentials
+
     def settings(self, api_port, sim_port, **instance):
         """The whole configuration as a dictionary; change it and hand it to configure()."""
         return {

@@ -4,6 +4,7 @@
     class Quiet(harness.Field):
         knobs = {"throttle_permille": 20}             # of the simulator
         instance = {"window": 20}                     # options of the SMPP instance
+        config = {"dispatch": {"lease_ms": 2000}}     # further sections of the configuration
         def test_x(self):
             people = self.people(100)
             self.consent(people)
@@ -55,7 +56,7 @@ def utc(seconds_from_now):
 
 
 class Field(unittest.TestCase):
-    knobs, instance, durable = {}, {}, False
+    knobs, instance, config, durable = {}, {}, {}, False
 
     @classmethod
     def setUpClass(cls):
@@ -75,7 +76,7 @@ class Field(unittest.TestCase):
         cls.cluster.start()
         cls.gateway.setup()
         cls.sim.start(**cls.knobs)
-        cls.settings = cls.gateway.settings(0, cls.sim.port, **cls.instance)
+        cls.settings = {**cls.gateway.settings(0, cls.sim.port, **cls.instance), **cls.config}
         cls.gateway.configure(cls.settings)
         cls.gateway.start()
         cls.sign_in()
@@ -108,6 +109,16 @@ class Field(unittest.TestCase):
         cls.gateway.start()
         cls.api.port = cls.gateway.port
         return time.monotonic() - began
+
+    @classmethod
+    def further_node(cls, name, *options):
+        """One more gateway on the same database and simulator."""
+        gw = stack.Gateway(cls.programs, os.path.join(cls.dir, name), cls.cluster, node=name)
+        gw.join(cls.gateway)
+        gw.configure({**gw.settings(0, cls.sim.port, **cls.instance), **cls.config})
+        gw.start(*options)
+        cls.addClassCleanup(gw.stop)
+        return gw
 
     @classmethod
     def log(cls):
