@@ -116,7 +116,7 @@ void dispatch_settled(void *arg, const struct outcome_contact *contacts, uint32_
 void run_free(struct chunk_run *r)
 {
     if (r->chunk_no < 0)
-        queue_echo_back(r->d->queue, r->part, r->wave_id);
+        queue_echo_done(r->d->queue, r->part, r->wave_id);
     else
         queue_chunk_back(r->d->queue, r->part, r->wave_id, r->chunk_no);
     free(r);
@@ -140,6 +140,8 @@ static void hand_over(struct worker *w, bool all_sent)
     struct batch *b = &w->batch;
     struct chunk_run *run = b->run;
     b->run = NULL;
+    if (run->chunk_no < 0)
+        queue_echo_sent(w->d->queue, run->part, run->wave_id);
     outcome_chunk_sent(w->d->writer, run->part, run->wave_id, all_sent ? run->chunk_no : -1, run,
                        run_finished, run_done);
 }

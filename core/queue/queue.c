@@ -10,6 +10,7 @@
 
 #define PER_WAVE 16 /* candidates looked at per wave: more than a node has dispatchers */
 #define CANDIDATES 256
+enum { ECHO = -1, ECHO_SENT = -2 }; /* in live.chunk_no */
 
 static bool is_live(const struct queue *q, int32_t part, int32_t wave_id, int32_t chunk_no)
 {
@@ -161,7 +162,7 @@ int queue_next_echo(struct queue *q, struct db *db, int lane, int64_t now_ms, st
     if (rc < 0)
         return rc;
     for (int i = 0; i < n; i++)
-        if (mark(q, due[i].part, due[i].wave_id, -1)) {
+        if (mark(q, due[i].part, due[i].wave_id, ECHO)) {
             *ret = due[i];
             return 0;
         }
@@ -170,5 +171,19 @@ int queue_next_echo(struct queue *q, struct db *db, int lane, int64_t now_ms, st
 
 void queue_echo_back(struct queue *q, int32_t part, int32_t wave_id)
 {
-    unmark(q, part, wave_id, -1);
+    unmark(q, part, wave_id, ECHO);
+}
+
+void queue_echo_sent(struct queue *q, int32_t part, int32_t wave_id)
+{
+    (void)pthread_mutex_lock(&q->lock);
+    for (uint32_t i = 0; i < q->n_live; i++)
+        if (q->live[i].part == part && q->live[i].wave_id == wave_id && q->live[i].chunk_no == ECHO)
+            q->live[i].chunk_no = ECHO_SENT;
+    (void)pthread_mutex_unlock(&q->lock);
+}
+
+void queue_echo_done(struct queue *q, int32_t part, int32_t wave_id)
+{
+    unmark(q, part, wave_id, ECHO_SENT); /* one of them: they are all alike */
 }

@@ -41,6 +41,10 @@ void queue_chunk_back(struct queue *q, int32_t part, int32_t wave_id, int32_t ch
 int queue_next_echo(struct queue *q, struct db *db, int lane, int64_t now_ms, struct echo_due *ret,
                     struct diag *diag) CGW_NODISCARD;
 void queue_echo_back(struct queue *q, int32_t part, int32_t wave_id);
+/* Its rows are intended or back in line: others of this part and wave need not wait for the
+ * answers. Live, and counted, until queue_echo_done(). */
+void queue_echo_sent(struct queue *q, int32_t part, int32_t wave_id);
+void queue_echo_done(struct queue *q, int32_t part, int32_t wave_id);
 /* Nothing of this wave is handed out for so long: it failed or its routes are stuck, and others
  * want their turn. */
 void queue_rest(struct queue *q, int32_t wave_id, int ms);
