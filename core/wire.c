@@ -38,15 +38,15 @@ static void on_stored(void *ctx, const char *instance, const uint64_t *acks, uin
 static void on_wake(void *ctx)
 {
     struct daemon *d = ctx;
-    dispatch_wake(d->dispatch);
+    dispatch_poke(d->dispatch);
     if (d->planner)
         planner_wake(d->planner);
 }
 
-static void on_chunks(void *ctx)
+static void on_chunks(void *ctx, int32_t wave_id)
 {
     struct daemon *d = ctx;
-    dispatch_wake(d->dispatch);
+    dispatch_planned(d->dispatch, wave_id);
 }
 
 static int close_wave(void *ctx, struct db *db, int32_t wave_id, int64_t now_utc_ms,

@@ -47,16 +47,35 @@ void dispatch_wake(void *arg)
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-/* ---- the channels' side
- * ------------------------------------------------------------------------------------------- */
-static void credit_changed(void *arg, struct plugin_instance *inst)
+void dispatch_planned(void *arg, int32_t wave_id)
 {
     struct dispatch *d = arg;
-    (void)inst;
+    if (d->queue)
+        queue_look_again(d->queue, wave_id);
+    (void)pthread_mutex_lock(&d->lock);
+    bool known = d->control && control_wave(d->control, wave_id);
+    (void)pthread_mutex_unlock(&d->lock);
+    if (known)
+        dispatch_poke(d);
+    else
+        dispatch_wake(d);
+}
+
+void dispatch_poke(void *arg)
+{
+    struct dispatch *d = arg;
     (void)pthread_mutex_lock(&d->lock);
     d->wakes++;
     (void)pthread_cond_broadcast(&d->more);
     (void)pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- the channels' side
+ * ------------------------------------------------------------------------------------------- */
+static void credit_changed(void *arg, struct plugin_instance *inst)
+{
+    (void)inst;
+    dispatch_poke(arg);
 }
 
 static void on_complete(void *arg, struct plugin_instance *inst, const struct cgw_result *results,
@@ -107,7 +126,7 @@ void dispatch_settled(void *arg, const struct outcome_contact *contacts, uint32_
         atomic_fetch_sub(&d->part_inflight[contacts[i].part], 1);
         atomic_fetch_sub(&run->outstanding, 1);
     }
-    credit_changed(d, NULL);
+    dispatch_poke(d);
 }
 
 /* ---- chunks in work

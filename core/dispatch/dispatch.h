@@ -32,7 +32,12 @@ int dispatch_new(const struct dispatch_config *cfg, struct dispatch **ret,
  * outcome writer. */
 struct instance_sink dispatch_sink(struct dispatch *d);
 void dispatch_settled(void *d, const struct outcome_contact *contacts, uint32_t n);
+/* Somebody changed what may be sent: read it anew. */
 void dispatch_wake(void *d);
+/* There are new chunks of this wave. */
+void dispatch_planned(void *d, int32_t wave_id);
+/* Credit or retries came: sleepers look again at what they know of. */
+void dispatch_poke(void *d);
 int dispatch_start(struct dispatch *d, struct registry *registry, struct outcome_writer *writer,
                    const struct outcome_config *outcome, struct diag *diag) CGW_NODISCARD;
 /* No new decisions and intents; returns when the threads ended. In-flight messages settle

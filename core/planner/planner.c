@@ -15,6 +15,8 @@
 
 #define TURN_MS 250
 #define WAVES_MAX 1024
+#define REST_TIMES 4 /* at most a fifth of one core */
+#define REST_MAX_MS 1000
 #define HOUSEKEEPING_MS 3600000
 #define VALIDITY_UNSET_MS                                                                          \
     INT64_C(172800000) /* no validity named: the network keeps a message at most two days */
@@ -39,7 +41,7 @@ static int plan_wave(struct planner *p, struct plan_wave *w, struct diag *diag)
     for (int32_t part = w->planned_part + 1; rc == 0 && part < STORE_PARTS; part++) {
         rc = store_plan_part(p->db, w, part, &chunks, diag);
         if (rc == 0 && chunks && p->cfg.wake)
-            p->cfg.wake(p->cfg.ctx); /* dispatch begins with the first part */
+            p->cfg.wake(p->cfg.ctx, w->wave_id); /* dispatch begins with the first part */
     }
     return rc;
 }
@@ -137,14 +139,26 @@ static int turn(struct planner *p, struct diag *diag)
     return rc;
 }
 
-static bool wait_turn(struct planner *p, int ms)
+static struct timespec from_now(int64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+/* A turn asks about every running wave, which with a thousand of them is no small thing: it rests a
+ * multiple of what it took, however often it is woken meanwhile. */
+static bool wait_turn(struct planner *p, int64_t took_ms)
+{
+    int64_t rest_ms = took_ms * REST_TIMES < REST_MAX_MS ? took_ms * REST_TIMES : REST_MAX_MS;
+    struct timespec rested = from_now(rest_ms),
+                    until = from_now(rest_ms > TURN_MS ? rest_ms : TURN_MS);
     (void)pthread_mutex_lock(&p->lock);
+    while (!p->stop && pthread_cond_timedwait(&p->more, &p->lock, &rested) != ETIMEDOUT)
+        ;
     while (!p->stop && !p->woken)
         if (pthread_cond_timedwait(&p->more, &p->lock, &until) == ETIMEDOUT)
             break;
@@ -158,8 +172,10 @@ static void *planner_main(void *arg)
 {
     struct planner *p = arg;
     bool complained = false;
+    int64_t began;
     do {
         struct diag d = {0};
+        began = clock_mono_ms();
         int rc = p->db ? 0 : db_open(p->cfg.conninfo, "planner", &p->db, &d);
         if (rc == 0)
             rc = turn(p, &d);
@@ -173,7 +189,7 @@ static void *planner_main(void *arg)
             p->ours = false;
         }
         complained = rc < 0;
-    } while (!wait_turn(p, TURN_MS));
+    } while (!wait_turn(p, clock_mono_ms() - began));
     db_close(p->db);
     return NULL;
 }

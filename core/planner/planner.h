@@ -11,7 +11,7 @@ struct planner;
 struct planner_config {
     const char *conninfo;
     int64_t receipt_grace_ms; /* after validity, before a missing receipt means unknown */
-    void (*wake)(void *ctx);  /* there are chunks now */
+    void (*wake)(void *ctx, int32_t wave_id); /* there are chunks now */
     /* Everyone without a final result becomes unknown; wired to outcome/ by main. */
     int (*close_wave)(void *ctx, struct db *db, int32_t wave_id, int64_t now_utc_ms,
                       int64_t *ret_closed, struct diag *diag);

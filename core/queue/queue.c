@@ -8,8 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define PER_WAVE 16 /* candidates looked at per wave: more than a node has dispatchers */
-#define CANDIDATES 256
+#define PER_WAVE 16       /* candidates looked at per wave: more than a node has dispatchers */
+#define WAVES_PER_LOOK 16 /* one look costs the same however many waves run */
+#define CANDIDATES (PER_WAVE * WAVES_PER_LOOK)
+#define EMPTY_REST_MIN_MS 250 /* how long a wave without a due chunk is not looked at again */
+#define EMPTY_REST_MAX_MS 2000
 enum { ECHO = -1, ECHO_SENT = -2 }; /* in live.chunk_no */
 
 static bool is_live(const struct queue *q, int32_t part, int32_t wave_id, int32_t chunk_no)
@@ -21,12 +24,16 @@ static bool is_live(const struct queue *q, int32_t part, int32_t wave_id, int32_
     return false;
 }
 
+static bool may_mark(const struct queue *q, int32_t part)
+{
+    return q->n_live < QUEUE_LIVE_MAX && atomic_load(&q->epoch[part]);
+}
+
 static bool mark(struct queue *q, int32_t part, int32_t wave_id, int32_t chunk_no)
 {
     bool ok = false;
     (void)pthread_mutex_lock(&q->lock);
-    if (q->n_live < QUEUE_LIVE_MAX && atomic_load(&q->epoch[part]) &&
-        !is_live(q, part, wave_id, chunk_no)) {
+    if (may_mark(q, part) && !is_live(q, part, wave_id, chunk_no)) {
         q->live[q->n_live++] = (struct live){part, wave_id, chunk_no};
         ok = true;
     }
@@ -107,37 +114,103 @@ static bool contains(const int32_t *list, int n, int32_t v)
     return false;
 }
 
+/* Running waves of the lane in the order of their turns: behind the one served last, round and
+ * round. Without those that rest, and those that had nothing due a moment ago. Returns how many. */
+static int in_turn(struct queue *q, const struct control *c, int lane, int32_t *waves)
+{
+    int32_t resting[QUEUE_RESTING_MAX];
+    int n = 0, n_resting = resting_now(q, resting);
+    uint32_t first = 0;
+    int64_t now = clock_mono_ms();
+    (void)pthread_mutex_lock(&q->lock);
+    while (first < c->n_waves && c->waves[first].wave_id <= q->served[lane])
+        first++;
+    for (uint32_t i = 0; i < c->n_waves; i++) {
+        const struct wave_info *w = &c->waves[(first + i) % c->n_waves];
+        uint32_t slot = (uint32_t)w->wave_id % QUEUE_EMPTY_SLOTS;
+        bool empty = q->empty[slot].wave_id == w->wave_id && q->empty[slot].until_mono_ms > now;
+        if (w->lane == lane && w->sending && !empty && !contains(resting, n_resting, w->wave_id))
+            waves[n++] = w->wave_id;
+    }
+    (void)pthread_mutex_unlock(&q->lock);
+    return n;
+}
+
+/* A wave without a due chunk is left alone for a while, each time twice as long: a thousand that
+ * wait for the morning must not cost the one that sends. */
+static void note_empty(struct queue *q, const int32_t *waves, int n_waves,
+                       const struct chunk_ref *due, int n)
+{
+    int64_t now = clock_mono_ms();
+    (void)pthread_mutex_lock(&q->lock);
+    for (int i = 0, k = 0; i < n_waves; i++) {
+        uint32_t slot = (uint32_t)waves[i] % QUEUE_EMPTY_SLOTS;
+        bool found = k < n && due[k].wave_id == waves[i]; /* due is in the order of waves */
+        while (k < n && due[k].wave_id == waves[i])
+            k++;
+        bool again = !found && q->empty[slot].wave_id == waves[i];
+        int32_t ms = again ? q->empty[slot].rest_ms * 2 : EMPTY_REST_MIN_MS;
+        q->empty[slot].wave_id = found ? 0 : waves[i];
+        q->empty[slot].rest_ms = ms < EMPTY_REST_MAX_MS ? ms : EMPTY_REST_MAX_MS;
+        q->empty[slot].until_mono_ms = now + q->empty[slot].rest_ms;
+    }
+    (void)pthread_mutex_unlock(&q->lock);
+}
+
+void queue_look_again(struct queue *q, int32_t wave_id)
+{
+    (void)pthread_mutex_lock(&q->lock);
+    q->empty[(uint32_t)wave_id % QUEUE_EMPTY_SLOTS].wave_id = 0;
+    (void)pthread_mutex_unlock(&q->lock);
+}
+
+/* Of what is due and not in work, the first of the wave whose turn is next: another thread may have
+ * served some while this one asked the database. */
+static bool choose(struct queue *q, int lane, const struct chunk_ref *due, int n,
+                   struct chunk_ref *ret)
+{
+    const struct chunk_ref *best = NULL;
+    uint32_t best_turn = UINT32_MAX;
+    (void)pthread_mutex_lock(&q->lock);
+    for (int i = 0; i < n; i++) {
+        uint32_t turn = (uint32_t)due[i].wave_id - (uint32_t)q->served[lane] - 1u;
+        if ((best && turn >= best_turn) || !may_mark(q, due[i].part) ||
+            is_live(q, due[i].part, due[i].wave_id, due[i].chunk_no))
+            continue;
+        best = &due[i];
+        best_turn = turn;
+    }
+    if (best) {
+        q->live[q->n_live++] = (struct live){best->part, best->wave_id, best->chunk_no};
+        q->served[lane] = best->wave_id;
+        *ret = *best;
+    }
+    (void)pthread_mutex_unlock(&q->lock);
+    return best != NULL;
+}
+
 int queue_next_chunk(struct queue *q, struct db *db, const struct control *c, int lane,
                      int64_t now_ms, struct chunk_ref *ret, struct diag *diag)
 {
-    int32_t parts[STORE_PARTS], resting[QUEUE_RESTING_MAX];
-    int n_parts = queue_parts(q, parts), n_waves = 0, n = 0, n_resting = resting_now(q, resting);
+    int32_t parts[STORE_PARTS];
+    struct chunk_ref due[CANDIDATES];
+    int n_parts = queue_parts(q, parts);
     if (n_parts == 0 || c->n_waves == 0)
         return CGW_ENOTFOUND;
     int32_t *waves = malloc(c->n_waves * sizeof *waves);
-    struct chunk_ref *due = malloc(CANDIDATES * sizeof *due);
-    int rc = waves && due ? 0 : diag_set(diag, -ENOMEM, "", "out of memory");
-    /* each call begins at another wave: every running campaign gets its turn */
-    uint32_t first = rc == 0 ? atomic_fetch_add(&q->turn, 1) % c->n_waves : 0;
-    for (uint32_t i = 0; rc == 0 && i < c->n_waves; i++) {
-        const struct wave_info *w = &c->waves[(first + i) % c->n_waves];
-        if (w->lane == lane && !contains(resting, n_resting, w->wave_id))
-            waves[n_waves++] = w->wave_id;
-    }
-    if (rc == 0)
-        rc = n_waves ? store_chunks_due(db, parts, n_parts, waves, n_waves, now_ms, PER_WAVE, due,
-                                        CANDIDATES, &n, diag)
-                     : CGW_ENOTFOUND;
-    if (rc == 0) {
-        rc = CGW_ENOTFOUND;
-        for (int i = 0; i < n && rc == CGW_ENOTFOUND; i++)
-            if (mark(q, due[i].part, due[i].wave_id, due[i].chunk_no)) {
-                *ret = due[i];
-                rc = 0;
-            }
+    if (!waves)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    int n_waves = in_turn(q, c, lane, waves), rc = CGW_ENOTFOUND;
+    for (int at = 0; at < n_waves && rc == CGW_ENOTFOUND; at += WAVES_PER_LOOK) {
+        int n = 0, k = n_waves - at < WAVES_PER_LOOK ? n_waves - at : WAVES_PER_LOOK;
+        rc = store_chunks_due(db, parts, n_parts, waves + at, k, now_ms, PER_WAVE, due, CANDIDATES,
+                              &n, diag);
+        if (rc < 0)
+            break;
+        note_empty(q, waves + at, k, due, n);
+        rc = choose(q, lane, due, n, ret) ? 0 : CGW_ENOTFOUND;
     }
     free(waves);
-    free(due);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 
 #define QUEUE_RESTING_MAX                                                                          \
     256u /* waves resting at once; beyond it the one that rests shortest is woken */
+#define QUEUE_EMPTY_SLOTS 4096u /* a collision costs one look more */
 #define QUEUE_LIVE_MAX                                                                             \
     1024u /* chunks and echo batches in work or waiting for their last results                     \
            */
@@ -33,7 +34,8 @@ void queue_stop(struct queue *q);                   /* gives the parts back */
 int64_t queue_epoch(struct queue *q, int32_t part); /* 0 = not ours */
 int queue_parts(struct queue *q, int32_t parts[STORE_PARTS]);
 
-/* Next chunk of a lane; CGW_ENOTFOUND when nothing is due. Marks it live. */
+/* Next chunk of a lane, from the wave that follows the one served last, round and round;
+ * CGW_ENOTFOUND when nothing is due. Marks it live. */
 int queue_next_chunk(struct queue *q, struct db *db, const struct control *c, int lane,
                      int64_t now_ms, struct chunk_ref *ret, struct diag *diag) CGW_NODISCARD;
 void queue_chunk_back(struct queue *q, int32_t part, int32_t wave_id, int32_t chunk_no);
@@ -48,6 +50,8 @@ void queue_echo_done(struct queue *q, int32_t part, int32_t wave_id);
 /* Nothing of this wave is handed out for so long: it failed or its routes are stuck, and others
  * want their turn. */
 void queue_rest(struct queue *q, int32_t wave_id, int ms);
+/* There are new chunks of this wave: look at it, also if it had none a moment ago. */
+void queue_look_again(struct queue *q, int32_t wave_id);
 uint32_t queue_live(struct queue *q);
 
 #endif

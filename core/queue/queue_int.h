@@ -24,6 +24,13 @@ struct queue {
         int64_t until_mono_ms;
     } resting[QUEUE_RESTING_MAX]; /* under lock */
     uint32_t n_resting;
+    struct {
+        int32_t wave_id;
+        int64_t until_mono_ms;
+        int32_t rest_ms;
+    } empty[QUEUE_EMPTY_SLOTS]; /* waves that had no chunk due a moment ago, by wave_id; under lock
+                                 */
+    int32_t served[2];          /* per lane: wave of the chunk handed out last; under lock */
     atomic_uint turn;
     _Atomic int64_t epoch[STORE_PARTS]; /* 0 = not ours */
     _Atomic int64_t valid_mono_ms;      /* until when our leases surely hold */

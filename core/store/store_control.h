@@ -16,6 +16,7 @@ struct wave_info {
     uint8_t contact_class, channel, lane;
     int16_t purpose;
     bool cancelled; /* everything left is held: campaign.cancelled */
+    bool sending;   /* may have chunks; false: only results and late retries are waited for */
     int64_t not_before_ms, not_after_ms, validity_ms;
     const char *content; /* JSON */
     uint32_t content_len;
