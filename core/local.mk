@@ -185,6 +185,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/api.h \
 	core/api/api_int.h \
 	core/api/auth.c \
+	core/api/conns.c \
+	core/api/conns.h \
 	core/api/callback.c \
 	core/api/callback.h \
 	core/api/callback_auth.c \

@@ -6,6 +6,7 @@
 #define API_API_INT_H
 
 #include "api/api.h"
+#include "api/conns.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -84,12 +85,18 @@ struct api_listener {
     struct MHD_Daemon *daemon;
     int listen_fd; /* local socket only, else -1 */
     int quiesced_fd;
+    struct conns conns;
 };
 
 struct peer { /* of a connection on the local socket */
     unsigned uid;
     bool allowed;
     char name[48];
+};
+
+struct api_connection { /* socket context of the library */
+    struct conn conn;
+    struct peer peer; /* local socket only */
 };
 
 struct api_call {

@@ -8,6 +8,7 @@
 #endif
 #include "api/http_int.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -27,13 +28,26 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *conn)
     return call_new(cls, uri);
 }
 
+static struct api_connection *context_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void becomes(struct api_listener *l, struct MHD_Connection *conn, enum conn_state state)
+{
+    struct api_connection *c = context_of(conn);
+    if (c)
+        conn_becomes(&l->conns, &c->conn, state, clock_mono_ms());
+}
+
 static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)cls;
-    (void)conn;
     struct api_call *call = *con_cls;
     *con_cls = NULL;
+    becomes(cls, conn, CONN_WAITS);
     if (!call)
         return;
     if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK && call->stage != CALL_SENT)
@@ -45,25 +59,29 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 static void on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    const struct api_listener *l = cls;
+    struct api_listener *l = cls;
+    struct api_connection *c = *socket_context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        free(*socket_context);
+        if (c)
+            conn_closed(&l->conns, &c->conn);
+        free(c);
         *socket_context = NULL;
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct peer *p = calloc(1, sizeof *p);
-    if (p && (!info || !peer_read(info->connect_fd, l->api->conf.admin_group, p)))
-        *p = (struct peer){0};
-    *socket_context = p;
+    *socket_context = c = info ? calloc(1, sizeof *c) : NULL;
+    if (!c)
+        return; /* not counted; on the local socket, nobody */
+    conn_opened(&l->conns, &c->conn, info->connect_fd, clock_mono_ms());
+    if (l->local && !peer_read(info->connect_fd, l->api->conf.admin_group, &c->peer))
+        c->peer = (struct peer){0};
 }
 
 static const struct peer *peer_of(struct MHD_Connection *conn)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
+    const struct api_connection *c = context_of(conn);
+    return c ? &c->peer : NULL;
 }
 
 /* Suspended before it is queued: a worker may be done before this function returns. */
@@ -80,6 +98,14 @@ static enum MHD_Result hand_over(struct api_call *call)
     return MHD_YES;
 }
 
+/* A file (an export) takes as long as it takes. */
+static enum MHD_Result answer(struct api_call *call)
+{
+    if (call->resp.fd < 0)
+        becomes(call->listener, call->conn, CONN_ANSWERS);
+    return call_answer(call);
+}
+
 void http_resume(struct api_call *call)
 {
     MHD_resume_connection(call->conn);
@@ -92,27 +118,28 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 {
     (void)url;
     (void)version;
-    const struct api_listener *l = cls;
+    struct api_listener *l = cls;
     struct api_call *call = *con_cls;
     if (!call)
         return MHD_NO; /* out of memory in on_uri() */
     call->conn = conn;
     switch (call->stage) {
     case CALL_NEW:
+        becomes(l, conn, CONN_BUSY);
         if (call_begin(call, method, l->local ? peer_of(conn) : NULL))
             return hand_over(call);
-        return call->stage == CALL_DONE ? call_answer(call) : MHD_YES;
+        return call->stage == CALL_DONE ? answer(call) : MHD_YES;
     case CALL_HEAD_OK:
         call->stage = CALL_BODY;
         return MHD_YES;
     case CALL_HEAD_NO:
         call_refused(call);
-        return call->stage == CALL_DONE ? call_answer(call) : MHD_YES;
+        return call->stage == CALL_DONE ? answer(call) : MHD_YES;
     case CALL_AUTH: /* a worker has it: the library does not call for suspended connections */
     case CALL_RUN:
         return MHD_YES;
     case CALL_DONE:
-        return call_answer(call);
+        return answer(call);
     default:
         break;
     }
@@ -121,7 +148,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
         *size = 0;
         return call_data(call, data, n) ? MHD_YES : MHD_NO;
     }
-    return call_complete(call) ? hand_over(call) : call_answer(call);
+    return call_complete(call) ? hand_over(call) : answer(call);
 }
 
 static void on_library_log(void *cls, const char *fmt, va_list ap)
@@ -203,19 +230,21 @@ static int start_listener(struct api *api, struct api_listener *l, int fd, bool 
 {
     if (fd < 0)
         return fd;
-    *l = (struct api_listener){.api = api, .local = local, .listen_fd = fd, .quiesced_fd = -1};
+    *l = (struct api_listener){
+        .api = api,
+        .local = local,
+        .listen_fd = fd,
+        .quiesced_fd = -1,
+        .conns = {.max = api->conf.connections_max, .timeout_s = api->conf.timeout_s}};
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    const struct MHD_OptionItem peer[] = {
-        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l}, {MHD_OPTION_END, 0, NULL}};
-    const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     /* the logger comes first: options after it may complain */
     l->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, l,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_CONNECTION_LIMIT,
         api->conf.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, api->conf.timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)api->conf.connection_memory, MHD_OPTION_ARRAY,
-        local ? peer : none, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)api->conf.connection_memory,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_END);
     if (l->daemon)
         return 0;
     (void)close(fd);

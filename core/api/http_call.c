@@ -298,7 +298,8 @@ bool call_begin(struct api_call *call, const char *method, const struct peer *pe
 static bool too_slow(const struct api_call *call)
 {
     int64_t ms = clock_mono_ms() - call->body_started_ms;
-    return ms > SLOW_GRACE_MS && call->body_len < (uint64_t)(ms / 1000 * SLOW_BYTES_PER_S);
+    int64_t grace_ms = (int64_t)call->listener->api->conf.timeout_s * 1000 * SLOW_GRACE_TIMES;
+    return ms > grace_ms && call->body_len < (uint64_t)(ms / 1000 * SLOW_BYTES_PER_S);
 }
 
 static void keep_data(struct api_call *call, const char *data, size_t len)

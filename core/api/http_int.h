@@ -7,7 +7,7 @@
 #include "api/api_int.h"
 #include <microhttpd.h>
 
-#define SLOW_GRACE_MS 30000   /* a body may be slow this long ... */
+#define SLOW_GRACE_TIMES 2    /* a body may be slow for twice timeout_s ... */
 #define SLOW_BYTES_PER_S 1024 /* ... then it must have come at least this fast */
 
 /* A listening socket on an IP address (0 = any free port, told in ret_port), non-blocking; negative

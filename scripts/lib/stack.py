@@ -264,6 +264,12 @@ def parent_of(pid):
     return int(fields[1]) if fields else None
 
 
+def rss_anon(pid):
+    """Bytes of a process that are its own: no files, nothing shared."""
+    with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("RssAnon:"))
+
+
 def all_ticks():
     for name in os.listdir("/proc"):
         if name.isdigit():

@@ -285,6 +285,7 @@ class Runner:
             if name == "run_core":  # the infrastructure alone: it checks its own routes against its own fragments
                 env["CAMPGW_API_DAEMON"] = os.path.join(self.build.dir, "tests/api/apid")
             if self.args.all:
+                env["CAMPGW_LONG"] = "1"
                 env["CAMPGW_CRASH_CONTACTS"] = os.environ.get("CAMPGW_CRASH_CONTACTS", "50000")
             self.cases += self.program(level, name, [sys.executable, "-B", os.path.join(ROOT, "scripts/lib/pytap.py"), path] + (["-k", self.args.k] if self.args.k else []), env)
 
