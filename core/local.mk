@@ -180,6 +180,8 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_seal.h \
 	core/store/store_switch.c \
 	core/store/store_switch.h \
+	core/store/store_trouble.c \
+	core/store/store_trouble.h \
 	core/store/store_work.c \
 	core/api/api.c \
 	core/api/api.h \

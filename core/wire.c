@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/word.h"
 #include "content/check.h"
+#include "store/store_trouble.h"
 #include "content/render.h"
 #include "dispatch/services.h"
 #include "store/store_schema.h"
@@ -85,10 +86,11 @@ static unsigned not_ready(void *ctx, struct buf *ret)
 {
     struct daemon *d = ctx;
     unsigned n = 0;
-    if (dispatch_parts(d->dispatch) == 0) {
-        buf_puts(ret, "\"this node holds no part yet\"");
-        n++;
-    }
+    const char *trouble = store_trouble();
+    if (trouble)
+        buf_printf(ret, "%s\"%s\"", n++ ? "," : "", trouble);
+    if (dispatch_parts(d->dispatch) == 0)
+        buf_printf(ret, "%s\"this node holds no part\"", n++ ? "," : "");
     return n;
 }
 

@@ -3,6 +3,8 @@
  * RFC 9457. */
 #include "api/api_int.h"
 
+#include "store/store_trouble.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +107,11 @@ static int database_problem(struct api_response *resp, const struct diag *diag)
                            "Something with these values exists already.");
     if (!strcmp(diag->where, "23503"))
         return api_problem(resp, PROBLEM_IN_USE, "Something else refers to it.");
+    const char *trouble = store_trouble_of(diag);
+    if (trouble) {
+        resp->priv->retry_after_s = 5;
+        return api_problem(resp, PROBLEM_DATABASE_UNAVAILABLE, "Nothing was changed. %s", trouble);
+    }
     if (!strncmp(diag->where, "53", 2) || !strncmp(diag->where, "57", 2)) {
         resp->priv->retry_after_s = 2;
         return api_problem(resp, PROBLEM_DATABASE_UNAVAILABLE,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/store_trouble.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -277,6 +278,8 @@ static void *worker_main(void *arg)
             rc = db_reopen(w->db, &d);
         if (rc == 0)
             rc = next_piece(w, &d);
+        bool told =
+            rc != CGW_ENOTFOUND && store_trouble_note(STORE_WRITER_DISPATCH + w->no, rc, &d);
         if (harmless(rc)) {
             failures = 0;
             if (rc != 0)
@@ -285,7 +288,7 @@ static void *worker_main(void *arg)
         }
         char text[CGW_DIAG_MAX];
         METRIC_INC("campgw_dispatch_failures_total", diag_code_name(rc));
-        if (failures++ % 20 == 0) /* complain once, then now and then */
+        if (failures++ % 20 == 0 && !told) /* complain once, then now and then */
             log_warning("dispatch.failed", "worker=%u code=%s where=%s msg=\"%s\"", w->no,
                         diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
         (void)dispatch_wait(w, failures < 5 ? 50 : 500);

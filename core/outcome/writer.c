@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "content/utf8.h"
 #include "content/optout_conf.h"
+#include "store/store_trouble.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -303,6 +304,7 @@ static void flush_all(struct outcome_writer *w, struct item **items, int n)
         struct diag d = {0};
         bool wake = false;
         int rc = try_flush(w, items, n, &wake, &d);
+        bool told = store_trouble_note(STORE_WRITER_OUTCOME, rc, &d);
         if (rc == 0) {
             complaints = 0;
             METRIC_ADD("campgw_outcome_flushed_total", n, "ok");
@@ -310,7 +312,7 @@ static void flush_all(struct outcome_writer *w, struct item **items, int n)
             return;
         }
         char text[CGW_DIAG_MAX];
-        if (complaints++ % 50 == 0)
+        if (!told && complaints++ % 50 == 0)
             log_warning("outcome.flush.failed", "items=%d code=%s where=%s msg=\"%s\"", n,
                         diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
         if (poison(w, rc) && n > 1) {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/store_trouble.h"
 #include "store/store_plan.h"
 #include "store/store_seal.h"
 
@@ -179,9 +180,10 @@ static void *planner_main(void *arg)
         int rc = p->db ? 0 : db_open(p->cfg.conninfo, "planner", &p->db, &d);
         if (rc == 0)
             rc = turn(p, &d);
+        bool told = store_trouble_note(STORE_WRITER_PLANNER, rc, &d);
         if (rc < 0) {
             char text[CGW_DIAG_MAX];
-            if (!complained)
+            if (!told && !complained)
                 log_warning("planner.failed", "code=%s msg=\"%s\"", diag_code_name(rc),
                             log_quote(d.text, text, sizeof text));
             db_close(p->db); /* the advisory lock goes with it */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/store_trouble.h"
 
 #include <errno.h>
 #include <time.h>
@@ -157,7 +158,7 @@ static void *lease_main(void *arg)
     struct queue *q = arg;
     struct db *db = NULL;
     struct diag d = {0};
-    bool first = true;
+    bool first = true, complained = false;
     for (;;) {
         int alive = 1;
         int rc = db ? 0 : connect_lease(q, &db, &d);
@@ -171,10 +172,15 @@ static void *lease_main(void *arg)
             rc = renew(q, db, &d);
         if (rc == 0)
             rc = balance(q, db, alive, &d);
-        if (rc < 0) {
+        if (!store_trouble_note(STORE_WRITER_LEASE, rc, &d) && rc < 0 && !complained) {
             char text[CGW_DIAG_MAX];
             log_warning("queue.lease.failed", "code=%s msg=\"%s\"", diag_code_name(rc),
                         log_quote(d.text, text, sizeof text));
+        }
+        if (rc == 0 && complained)
+            log_notice("queue.lease.back", "parts=%d", queue_parts(q, (int32_t[STORE_PARTS]){0}));
+        complained = rc < 0;
+        if (rc < 0) {
             db_close(db);
             db = NULL;
         }
