@@ -3,6 +3,10 @@
  * several of them. */
 #include "store/store_part.h"
 
+/* Times further ahead than any lease can be (dispatch.lease_ms is at most ten minutes) were written
+ * before the database's clock was set back: they say nothing of who is alive. */
+#define AHEAD "interval '11 minutes'"
+
 int store_node_seen(struct db *db, const char *node, const char *version, bool starting,
                     struct diag *diag)
 {
@@ -68,7 +72,8 @@ int store_parts_acquire(struct db *db, const char *node, int ttl_ms, int max,
     dbp_int4(&p, max);
     return leases_from(db,
                        "WITH l AS (SELECT part FROM part_head WHERE node IS DISTINCT FROM $1 AND "
-                       "(lease_until IS NULL OR lease_until < now())"
+                       "(lease_until IS NULL OR lease_until < now() OR lease_until > now() + " AHEAD
+                       ")"
                        " ORDER BY part LIMIT $3 FOR UPDATE SKIP LOCKED)"
                        "UPDATE part_head h SET node = $1, epoch = epoch + 1, lease_until = now() + "
                        "make_interval(secs => $2::int4 / 1000.0) FROM l WHERE h.part = l.part"
@@ -135,7 +140,7 @@ int store_nodes_alive(struct db *db, int ttl_ms, int *ret_n, struct diag *diag)
     auto_dbr struct db_result *r = NULL;
     int rc = db_query(db,
                       "SELECT count(*) FROM node WHERE seen_at > now() - make_interval(secs => "
-                      "$1::int4 / 1000.0)",
+                      "$1::int4 / 1000.0) AND seen_at < now() + " AHEAD,
                       &p, &r, diag);
     if (rc == 0)
         *ret_n = (int)dbr_int(r, 0, 0);
