@@ -102,7 +102,7 @@ static int read_members(struct ingest *in, json_t *object, struct raw_row *raw,
         if (col >= 0) {
             if (raw->reserved[col].data) {
                 ingest_reject_row(in, raw->line, ingest_column_names[col], "json_syntax",
-                                  "The member stands twice.");
+                                  "The member stands twice; keep one.");
                 return CGW_EINVAL;
             }
             if (!json_is_string(v) && !json_is_null(v))
@@ -128,7 +128,7 @@ static void reject_syntax(struct ingest *in, uint64_t line, const json_error_t *
         enum json_error_code code;
         const char *text;
     } known[] = {
-        {json_error_duplicate_key, "a member stands twice"},
+        {json_error_duplicate_key, "a member stands twice; keep one"},
         {json_error_numeric_overflow, "a number does not fit in 64 bits; write it as a string"},
         {json_error_stack_overflow, "it is nested too deeply; a row is one flat object"},
         {json_error_null_character, "a string holds a NUL character"},

@@ -52,6 +52,9 @@ def number(i):
     return "+86138%08d" % i
 
 
+WHAT_AND_REMEDY = r"^[A-Z'].*([;?] ?[a-z].*\.|\?)$"  # "what is wrong; what would be right."
+
+
 class Case(unittest.TestCase):
     maxDiff = 2000
 
@@ -176,27 +179,31 @@ class Uploads(Case):
             with self.subTest(name):
                 a = self.upload(body, **headers)
                 p = self.bad(a, status, "malformed-upload" if status == 400 else "too-large")
-                self.assertGreater(len(p["detail"]), 20)
+                self.assertRegex(p["detail"], WHAT_AND_REMEDY)
+                doc = self.good(daemon.get("/api/v1/audiences?limit=1"))["data"][0]
+                self.assertEqual((doc["state"], doc["accepted"]), ("empty", 0), "a part of it was kept")
                 if line:
                     self.assertEqual(p.get("line"), line, p)
 
     def test_bad_rows_are_rejected_one_by_one(self):
-        for name, rows, codes in (
-                ("too few columns", "%s\n" % number(1), 1), ("too many columns", "%s,a,b\n" % number(1), 1), ("NUL", "%s,a\0b\n" % number(1), 1),
-                ("invalid UTF-8", None, 1), ("letters", "1380000x001,a\n", 1), ("too short", "+861380,a\n", 1), ("too long", "+86138000000011111111,a\n", 1),
-                ("unknown country", "+9991234567890,a\n", 1), ("fixed line", "+861088886666,a\n", 1), ("field too long", "%s,%s\n" % (number(1), "x" * 257), 1),
-                ("unit separator", "%s,a\x1fb\n" % number(1), 1), ("no number", ",a\n", 1), ("row of 10 MB", "%s,%s\n" % (number(1), "x" * (10 << 20)), 1),
-                ("quote inside", "%s,a\"b\n" % number(1), None)):
+        for name, rows, code, column in (
+                ("too few columns", "%s\n" % number(1), "column_count", None), ("too many columns", "%s,a,b\n" % number(1), "column_count", None),
+                ("NUL", "%s,a\0b\n" % number(1), "nul_byte", "name"), ("invalid UTF-8", None, "not_utf8", "name"), ("letters", "1380000x001,a\n", "number_letters", "msisdn"),
+                ("too short", "+861380,a\n", "number_too_short", "msisdn"), ("too long", "+86138000000011111111,a\n", "number_too_long", "msisdn"),
+                ("unknown country", "+9991234567890,a\n", "number_unknown_country", "msisdn"), ("fixed line", "+861088886666,a\n", "number_fixed_line", "msisdn"),
+                ("field too long", "%s,%s\n" % (number(1), "x" * 257), "field_too_long", "name"), ("unit separator", "%s,a\x1fb\n" % number(1), "control_character", "name"),
+                ("no number", ",a\n", "address_missing", None), ("row of 10 MB", "%s,%s\n" % (number(1), "x" * (10 << 20)), "row_too_long", "name"),
+                ("quote inside", "%s,a\"b\n" % number(1), None, None)):
             with self.subTest(name):
                 body = b"msisdn,name\n" + (rows.encode() if rows else number(1).encode() + b",\xff\xfe\n") + b"%s,last\n" % number(9).encode()
                 r = self.good(self.upload(body))
-                if codes is None:
+                if code is None:
                     self.assertGreaterEqual(r["accepted"], 1)
                     continue
                 self.assertEqual((r["accepted"], r["invalid"]), (1, 1), r)
                 j = r["rejects"][0]
-                self.assertEqual(j["line"], 2)
-                self.assertTrue(j["code"] and len(j["detail"]) > 10, j)
+                self.assertEqual((j["line"], j["code"], j["column"]), (2, code, column), j)
+                self.assertRegex(j["detail"], WHAT_AND_REMEDY)
                 self.assertNotIn("138000", j["detail"])
 
     def test_every_written_form_of_a_number_is_one_person(self):
@@ -213,6 +220,17 @@ class Uploads(Case):
         r = self.good(self.upload(text, NDJSON))
         self.assertEqual((r["accepted"], r["fields"]), (2, ["name", "city"]))
         self.assertEqual([x["line"] for x in r["rejects"]][-1], 5)
+
+    def test_bad_lines_of_ndjson_are_rejected_one_by_one(self):
+        for name, line, code in (
+                ("nested without end", '{"msisdn":"%s","a":%s}' % (number(1), "[" * 5000 + "]" * 5000), "json_syntax"), ("a list in a field", '{"msisdn":"%s","a":[1]}' % number(1), "json_type"),
+                ("beyond int64", '{"msisdn":"%s","a":99999999999999999999}' % number(1), "json_syntax"), ("a member twice", '{"msisdn":"%s","a":"1","a":"2"}' % number(1), "json_syntax"),
+                ("a number as number", '{"msisdn":8613800000001}', "json_type"), ("no object", '["msisdn"]', "json_not_object"), ("cut", '{"msisdn":"%s"' % number(1), "json_syntax")):
+            with self.subTest(name):
+                r = self.good(self.upload(line + '\n{"msisdn":"%s"}\n' % number(9), NDJSON))
+                self.assertEqual((r["accepted"], r["invalid"]), (1, 1), r)
+                self.assertEqual((r["rejects"][0]["line"], r["rejects"][0]["code"]), (1, code), r)
+                self.assertRegex(r["rejects"][0]["detail"], WHAT_AND_REMEDY)
 
     def test_byte_order_mark_and_no_last_line_end(self):
         r = self.good(self.upload(b"\xef\xbb\xbfmsisdn\r\n" + number(1).encode()))
