@@ -36,6 +36,7 @@ static void settle(struct queue *q, struct db *db, const struct part_lease *l)
         return;
     }
     atomic_store(&q->epoch[l->part], l->epoch);
+    queue_look_again(q, 0); /* a wave without work so far may have some in this part */
 }
 
 static void take_over(struct queue *q, struct db *db, struct part_lease *leases, int n)

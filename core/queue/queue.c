@@ -160,7 +160,10 @@ static void note_empty(struct queue *q, const int32_t *waves, int n_waves,
 void queue_look_again(struct queue *q, int32_t wave_id)
 {
     (void)pthread_mutex_lock(&q->lock);
-    q->empty[(uint32_t)wave_id % QUEUE_EMPTY_SLOTS].wave_id = 0;
+    if (wave_id)
+        q->empty[(uint32_t)wave_id % QUEUE_EMPTY_SLOTS].wave_id = 0;
+    else
+        memset(q->empty, 0, sizeof q->empty);
     (void)pthread_mutex_unlock(&q->lock);
 }
 

@@ -50,7 +50,7 @@ void queue_echo_done(struct queue *q, int32_t part, int32_t wave_id);
 /* Nothing of this wave is handed out for so long: it failed or its routes are stuck, and others
  * want their turn. */
 void queue_rest(struct queue *q, int32_t wave_id, int ms);
-/* There are new chunks of this wave: look at it, also if it had none a moment ago. */
+/* There are new chunks of this wave, 0 = of any: look, also if it had none a moment ago. */
 void queue_look_again(struct queue *q, int32_t wave_id);
 uint32_t queue_live(struct queue *q);
 
