@@ -227,6 +227,8 @@ static bool stuck(struct worker *w, const struct control *control, int32_t wave_
 
 static int next_piece(struct worker *w, struct diag *diag)
 {
+    if (store_trouble_with(STORE_WRITER_OUTCOME))
+        return CGW_ENOTFOUND;
     struct control *control = control_ref(w, diag);
     if (!control)
         return CGW_EDB;

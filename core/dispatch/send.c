@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/word.h"
+#include "store/store_trouble.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,6 +38,9 @@ static void gather(struct worker *w, struct window *win)
     win->n = 0;
     win->route = NULL;
     win->segments = 0;
+    if (store_trouble_with(
+            STORE_WRITER_OUTCOME)) /* results could not be stored: as without credit */
+        return;
     for (int i = b->at; i < b->n && win->n < DISPATCH_WINDOW_ROWS; i++) {
         if (b->rows[i].gone)
             continue;

@@ -68,6 +68,14 @@ bool store_trouble_note(unsigned writer, int rc, const struct diag *diag)
     return words != NULL;
 }
 
+bool store_trouble_with(unsigned writer)
+{
+    (void)pthread_mutex_lock(&lock);
+    bool failed = failed_mono_ms[writer] && clock_mono_ms() - failed_mono_ms[writer] < FORGET_MS;
+    (void)pthread_mutex_unlock(&lock);
+    return failed;
+}
+
 const char *store_trouble(void)
 {
     (void)pthread_mutex_lock(&lock);

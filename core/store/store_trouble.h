@@ -18,6 +18,8 @@ enum { STORE_WRITER_LEASE, STORE_WRITER_PLANNER, STORE_WRITER_OUTCOME, STORE_WRI
 bool store_trouble_note(unsigned writer, int rc, const struct diag *diag);
 /* In words what this refusal means, when it is one of these reasons; else NULL. Static text. */
 const char *store_trouble_of(const struct diag *diag);
+/* This one failed at its last attempt: what it would have to write must not become more. */
+bool store_trouble_with(unsigned writer);
 /* Words for /ready; NULL when all is well. Static text. */
 const char *store_trouble(void);
 
