@@ -28,6 +28,7 @@ tests_sim_smscsim_SOURCES = \
 	tests/sim/sim_control.c \
 	tests/sim/sim_deliver.c \
 	tests/sim/sim_fault.c \
+	tests/sim/sim_journal.c \
 	tests/sim/sim_knobs.c \
 	tests/sim/sim_knobs.h \
 	tests/sim/sim_main.c \

@@ -899,6 +899,34 @@ def test_silence_and_paused_reading(sim):
     assert c.expect(ENQUIRE | RESP)
 
 
+def test_a_mute_link_takes_octets_and_sends_none(sim):
+    dead, alive = sim.client(), sim.client()
+    serial = min(s["session"] for s in sim.cmd("sessions")["sessions"])
+    sim.set(delay_min_ms=50, delay_max_ms=50)
+    dead.submit("4470001", b"#1", registered=1)
+    sim.until(lambda s: s["submits"] == 1)
+    assert sim.cmd(f"mute session={serial}")["ok"]
+    dead.submit("4470002", b"#2")
+    dead.send(ENQUIRE)
+    assert dead.read(0.2) is None
+    assert alive.submit_wait("4470003", b"#3").status == 0
+    assert alive.delivery() is not None  # the other link still gets receipts
+    assert alive.delivery(timeout=0.1) is None
+    dead.close()
+    sim.until(lambda s: s["sessions"] == 1)
+    d = sim.dump()
+    assert {k[1] for k in d} == {"#1", "#3"} and d["4470001", "#1"]["ambiguous"] == 1, d
+
+
+def test_deliveries_can_be_held(sim):
+    c = sim.client()
+    sim.set(deliver_window=0)
+    c.submit_wait("4470001", b"#1", registered=1)
+    assert sim.until(lambda s: s["queued"] == 1) and c.read(0.1) is None
+    sim.set(deliver_window=100)
+    assert c.delivery() is not None
+
+
 def test_enquire_link_both_ways(sim):
     sim.set(enquire_unbound=1, enquire_timeout_ms=100, expect_enquire_ms=150)
     c = sim.client(None)
@@ -1080,6 +1108,47 @@ def final_dump(binary):
     assert d["4470001", "#1"]["ambiguous"] == 1
 
 
+def journal_outlives_a_kill(binary):
+    """SIGKILL: the next one counts the same messages, uses no id again and sends the receipts nobody acknowledged."""
+    directory = tempfile.mkdtemp(prefix="smscsim-journal-")
+    options = ("--journal", os.path.join(directory, "journal"), "--receipt-state", "UNDELIV:1,DELIVRD:1")
+    sim, states = Sim(binary, *options), {}
+    try:
+        c = sim.client()
+        ids = {c.submit_wait(f"447000{i}", b"#%d" % i, registered=1).cstr()[0] for i in range(1, 5)}
+        acknowledged = c.delivery()["tlv"][TAG_ID]
+        for _ in range(3):
+            m = c.expect(DELIVER).message()  # not acknowledged
+            states[m["tlv"][TAG_ID]] = m["tlv"][TAG_STATE]
+        sim.until(lambda s: s["receipts_acked"] == 1)
+        for part in (1, 2):
+            c.submit("4470009", part_udh8(7, 2, part, b"long #9"), esm=0x40)
+        sim.set(throttle_permille=1000)
+        c.submit("4470005", b"#5")
+        sim.until(lambda s: s["submits"] == 7)
+        before = {k: v["taken"] for k, v in sim.dump().items() if v["taken"]}
+        sim.proc.kill()
+        sim.proc.wait(WAIT_S)
+        with open(options[1], "a", encoding="ascii") as f:
+            f.write("T 170000099 9 9 4 0 00")  # torn: was never answered
+        sim.end()
+        sim = Sim(binary, *options)
+        assert {k: v["taken"] for k, v in sim.dump().items()} == before
+        assert sim.stats()["messages"]["duplicate_taken"] == 0
+        c, again = sim.client(), {}
+        for _ in range(3):
+            m = c.delivery()
+            again[m["tlv"][TAG_ID]] = m["tlv"][TAG_STATE]
+        assert again == states and acknowledged not in again and c.delivery(timeout=0.1) is None
+        assert c.submit_wait("4470006", b"#6").cstr()[0] not in ids
+        assert c.submit_wait("4470001", b"#1").status == 0
+        assert sim.stats()["messages"]["duplicate_taken"] == 1
+    finally:
+        sim.proc.kill()
+        sim.end()
+        shutil.rmtree(directory)
+
+
 def bad_options(binary):
     for options in (["--nonsense", "1"], ["--listen", "x"], ["--seed"], ["--password", "p"],
                     ["--throttle-permille=1001"]):
@@ -1106,7 +1175,8 @@ def main():
     wanted = sys.argv[2:]
     tests = [(f.__name__[5:], lambda f=f: run_one(binary, f))
              for n, f in list(globals().items()) if n.startswith("test_")]
-    tests += [("final_dump", lambda: final_dump(binary)), ("bad_options", lambda: bad_options(binary))]
+    tests += [("final_dump", lambda: final_dump(binary)), ("bad_options", lambda: bad_options(binary)),
+              ("journal_outlives_a_kill", lambda: journal_outlives_a_kill(binary))]
     tests = [t for t in tests if not wanted or any(w in t[0] for w in wanted)]
     print(f"1..{len(tests)}")
     failed = 0

@@ -68,6 +68,7 @@ struct sim_delivery {
     uint32_t attempts;
     uint64_t mo; /* the mo command that waits for it, 0 = none */
     bool receipt;
+    uint64_t final_id; /* of the message whose final receipt this is, 0 = none */
     uint32_t len;
     uint8_t pdu[]; /* sequence_number is filled in when sent */
 };
@@ -133,6 +134,7 @@ struct sim_session {
     bool broken;       /* close at the end of this turn */
     bool bind_pending;
     bool unbind_sent;
+    bool mute; /* takes octets, sends none: the far end of a link that died unnoticed */
 
     struct sim_written *written; /* ring, grown as needed */
     size_t written_head, written_n, written_cap;
@@ -210,7 +212,7 @@ struct sim {
     bool stop;     /* leave the loop */
     bool quitting; /* left: timers only free what they hold */
     char dump_path[256];
-    FILE *log;
+    FILE *log, *journal;
     struct sim_control *control;
 };
 
@@ -228,7 +230,7 @@ struct sim_session *sim_session_by_serial(struct sim *sim, uint64_t serial);
 static inline bool sim_can_receive(const struct sim_session *s)
 {
     return s && (s->state == SIM_BOUND_RX || s->state == SIM_BOUND_TRX) && !s->closing &&
-           !s->broken;
+           !s->broken && !s->mute;
 }
 static inline bool sim_is_bound(const struct sim_session *s)
 {
@@ -291,12 +293,20 @@ struct sim_receipt_plan {
     bool early;              /* before the answer */
     int64_t answer_delay_ms; /* otherwise not before that */
 };
-void sim_receipt_plan(struct sim *sim, struct sim_session *s, const struct sim_receipt_plan *plan);
+void sim_receipt_plan(struct sim *sim, struct sim_account *account,
+                      const struct sim_receipt_plan *plan);
 bool sim_receipt_wanted(const struct sim *sim, const struct sim_sm *sm, uint64_t ordinal);
 void sim_id_format(const struct sim *sim, uint64_t id, bool receipt, char out[SIM_ID_CAP]);
 struct sim_message_id *sim_id_find(struct sim *sim, const char *text);
 void sim_time_text(char *out, size_t cap, int64_t epoch_ms, const char *format); /* UTC */
 void sim_id_keep(struct sim *sim, uint64_t id, uint8_t state, int64_t final_ms);
+
+/* sim_journal.c: what outlives a SIGKILL */
+int sim_journal_open(struct sim *sim, const char *path); /* takes over what it finds there */
+void sim_journal_taken(struct sim *sim, const struct sim_session *s, uint32_t command,
+                       const uint8_t *body, size_t len, uint64_t id, uint64_t ordinal);
+void sim_journal_receipt(struct sim *sim, uint64_t id);
+void sim_journal_flush(struct sim *sim); /* before anything is sent */
 
 /* sim_mo.c */
 struct sim_mo_order {

@@ -82,6 +82,8 @@ static bool cmd_set(struct request *r)
     if (sim_knobs_set(&r->sim->knobs, name, value ? value : "", why, sizeof(why)))
         return fail(r, why);
     sim_sessions_interest(r->sim);
+    for (uint32_t i = 0; i < r->sim->accounts; i++) /* deliver_window may have been opened */
+        sim_deliver_pump(r->sim, &r->sim->account[i]);
     return ok(r);
 }
 
@@ -191,6 +193,22 @@ static bool cmd_drop(struct request *r)
     if (t.word)
         return fail(r, "expected: drop [mid-pdu] [all | session=N]");
     return done_with(r, for_target(r->sim, &t, each_drop, &t));
+}
+
+static void each_mute(struct sim *sim, struct sim_session *s, void *arg)
+{
+    (void)arg;
+    s->mute = true;
+    sim_session_dirty(sim, s);
+}
+
+static bool cmd_mute(struct request *r)
+{
+    struct target t = take_target(&r->rest);
+
+    if (t.word)
+        return fail(r, "expected: mute [all | session=N]");
+    return done_with(r, for_target(r->sim, &t, each_mute, NULL));
 }
 
 static void each_garbage(struct sim *sim, struct sim_session *s, void *arg)
@@ -477,6 +495,7 @@ static const struct {
      "[order=normal|reverse|shuffle] [dup=1] [account=ID] [wait=0] FROM TO TEXT"},
     {"reply", cmd_reply, "reply SUFFIX=TEXT: answer messages to numbers ending so; reply clear"},
     {"drop", cmd_drop, "drop [mid-pdu] [all | session=N]"},
+    {"mute", cmd_mute, "mute [all | session=N]: takes octets to nowhere, sends none any more"},
     {"garbage", cmd_garbage, "garbage [KIND] [all | session=N]"},
     {"raw", cmd_raw, "raw [all | session=N] HEX"},
     {"enquire", cmd_enquire, "enquire [all | session=N]: send enquire_link"},

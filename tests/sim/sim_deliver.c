@@ -150,6 +150,7 @@ static void finish(struct sim *sim, struct sim_delivery *d, uint32_t status)
 {
     if (!status) {
         sim->stats.receipts_acked += d->receipt;
+        sim_journal_receipt(sim, d->final_id);
         sim->stats.mo_acked += !d->receipt;
     } else {
         sim->stats.deliveries_refused++;

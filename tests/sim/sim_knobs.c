@@ -120,7 +120,7 @@ static const struct knob knobs_table[] = {
     LST(receipt_state, state_words, "DELIVRD:1",
         "DELIVRD UNDELIV EXPIRED REJECTD DELETED UNKNOWN ..."),
     LST(receipt_form, form_words, "both:1", "tlv text both payload data"),
-    NUM(deliver_window, 1, 1000, "100", "unanswered deliver_sm of a session"),
+    NUM(deliver_window, 0, 1000, "100", "unanswered deliver_sm of a session; 0 = none are sent"),
     NUM(ack_timeout_ms, 1, DAY_MS, "10000",
         "deliver_sm unanswered for so long: complaint, sent again"),
     NUM(redeliver_ms, 0, DAY_MS, "500",

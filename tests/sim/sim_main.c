@@ -18,7 +18,7 @@
 #define EVENTS_MAX 256
 
 struct options {
-    const char *port_file, *control, *log;
+    const char *port_file, *control, *log, *journal;
 };
 
 static int opt_listen(struct sim *sim, struct options *o, const char *v)
@@ -81,6 +81,13 @@ static int opt_log(struct sim *sim, struct options *o, const char *v)
     return 0;
 }
 
+static int opt_journal(struct sim *sim, struct options *o, const char *v)
+{
+    (void)sim;
+    o->journal = v;
+    return 0;
+}
+
 static int opt_dump(struct sim *sim, struct options *o, const char *v)
 {
     (void)o;
@@ -102,6 +109,7 @@ static const struct {
     {"--password", opt_password, "of the --system-id before it; none = any"},
     {"--reply", opt_reply, "SUFFIX=TEXT: answer messages to numbers with that ending; repeat"},
     {"--dump", opt_dump, "FILE that gets the message list at the end"},
+    {"--journal", opt_journal, "FILE to go on with after a SIGKILL: messages, ids, receipts due"},
     {"--log", opt_log, "FILE that gets a JSON line for each submit, with text"},
 };
 #define N_OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -209,6 +217,8 @@ static int start(struct sim *sim, const struct options *o)
         return complain_start(o->control, rc);
     if (o->log && !(sim->log = fopen(o->log, "w")))
         return complain_start(o->log, -errno);
+    if (o->journal && (rc = sim_journal_open(sim, o->journal)))
+        return complain_start(o->journal, rc);
     if (o->port_file && (rc = write_port_file(sim, o->port_file)))
         return complain_start(o->port_file, rc);
     printf("smscsim: listening on %s:%u\n", sim->host, sim->port);
@@ -285,6 +295,8 @@ static int finish(struct sim *sim)
     sim_deliver_reset(sim);
     if (sim->log)
         fclose(sim->log);
+    if (sim->journal)
+        fclose(sim->journal);
     return rc;
 }
 

@@ -153,6 +153,8 @@ static struct sim_delivery *build(struct sim *sim, const struct job *j)
     sim_pdu_end(&pdu, begin);
     d = sim_delivery_new(sim, j->account, &pdu);
     d->receipt = true;
+    d->final_id =
+        j->intermediate || j->state == SIM_ENROUTE || j->state == SIM_ACCEPTED ? 0 : j->id;
     sim_buf_done(&pdu);
     return d;
 }
@@ -252,7 +254,8 @@ static void intermediate(struct sim *sim, const struct job *j, const struct sim_
     start(sim, &other, (chance >> 33) % 2 ? SIM_ENROUTE : SIM_ACCEPTED, when < ms ? when : ms);
 }
 
-void sim_receipt_plan(struct sim *sim, struct sim_session *s, const struct sim_receipt_plan *p)
+void sim_receipt_plan(struct sim *sim, struct sim_account *account,
+                      const struct sim_receipt_plan *p)
 {
     const struct sim_knobs *k = &sim->knobs;
     uint8_t asked = p->sm->registered & 0x03;
@@ -260,7 +263,7 @@ void sim_receipt_plan(struct sim *sim, struct sim_session *s, const struct sim_r
     struct job j;
 
     memset(&j, 0, sizeof(j));
-    j.account = s->account;
+    j.account = account;
     j.epoch = sim->epoch;
     j.id = p->id;
     j.from = p->sm->dst;

@@ -220,7 +220,7 @@ static void session_read(struct sim *sim, struct sim_session *s)
         got += (size_t)n;
         s->heard_ms = sim->now_ms;
         s->silence_told = false;
-        if (sim->knobs.silent)
+        if (sim->knobs.silent || s->mute)
             sim_buf_clear(&s->in);
         else
             take_frames(sim, s);
@@ -242,6 +242,8 @@ static bool write_out(struct sim *sim, struct sim_session *s)
 {
     bool single = sim->knobs.one_byte_writes != 0;
 
+    if (s->mute)
+        return true;
     for (int i = 0; sim_buf_left(&s->out) && (!single || i < SINGLE_MAX); i++) {
         size_t left = sim_buf_left(&s->out);
         ssize_t n = send(s->fd, sim_buf_at(&s->out), single ? 1 : left, MSG_NOSIGNAL);
@@ -265,7 +267,7 @@ static void set_interest(struct sim *sim, struct sim_session *s)
 
     if (!sim->knobs.pause_reading && !s->closing && sim_buf_left(&s->out) < SIM_OUT_PAUSE)
         want |= EPOLLIN;
-    if (sim_buf_left(&s->out))
+    if (sim_buf_left(&s->out) && !s->mute)
         want |= EPOLLOUT;
     if (want == s->events && want)
         return;
@@ -301,6 +303,7 @@ static bool flush_session(struct sim *sim, struct sim_session *s)
 
 void sim_flush_all(struct sim *sim)
 {
+    sim_journal_flush(sim);
     /* Closing a session may hand its deliveries to another, which then joins the list. */
     for (uint32_t i = 0; i < sim->n_dirty; i++) {
         struct sim_session *s = sim->dirty[i];

@@ -10,6 +10,8 @@
 
 struct submit {
     const struct sim_head *head;
+    const uint8_t *body;
+    size_t len;
     struct sim_sm sm;
     uint64_t ordinal;
     struct sim_answer answer;
@@ -216,7 +218,7 @@ static int64_t follow_up(struct sim *sim, struct sim_session *s, struct submit *
                                       sim->knobs.receipt_early_permille);
     plan.answer_delay_ms = delay_of(sim, m, plan.early);
     if (wanted)
-        sim_receipt_plan(sim, s, &plan);
+        sim_receipt_plan(sim, s->account, &plan);
     else
         sim_id_keep(sim, m->answer.id, SIM_DELIVERED, sim->epoch_ms);
     if (whole && sim->replies)
@@ -238,6 +240,7 @@ static void handle(struct sim *sim, struct sim_session *s, struct submit *m)
         bool whole = sim_count_take(sim->count, m->answer.ref, s->serial);
 
         m->answer.id = sim->next_id++;
+        sim_journal_taken(sim, s, m->head->command, m->body, m->len, m->answer.id, m->ordinal);
         if (sim->knobs.id_reuse &&
             sim->next_id >= (uint64_t)(sim->knobs.id_start + sim->knobs.id_reuse))
             sim->next_id = (uint64_t)sim->knobs.id_start;
@@ -263,6 +266,8 @@ void sim_submit(struct sim *sim, struct sim_session *s, const struct sim_head *h
 
     memset(&m, 0, sizeof(m));
     m.head = head;
+    m.body = body;
+    m.len = len;
     m.answer.sequence = head->sequence;
     m.answer.command = head->command;
     m.ordinal = ++sim->ordinal;
