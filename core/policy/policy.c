@@ -131,11 +131,11 @@ static bool cap_full(const struct decision *d, uint32_t i)
     const struct cap *cap = &d->rules->caps[i];
     if (cap->max < 0)
         return false;
-    if (cap->max == 0) /* "none allowed" also ends later attempts */
+    if (cap->max == 0 || !d->facts->cap_n) /* "none allowed" also ends later attempts */
         return true;
-    if (d->facts->holds_reservation)
-        return false;
-    return !d->facts->cap_n || d->facts->cap_n[i] >= cap->max;
+    /* Its own reservation is part of the count: not counted twice, and yet a cap that was lowered
+     * meanwhile binds. */
+    return d->facts->cap_n[i] >= cap->max + (d->facts->holds_reservation ? 1 : 0);
 }
 
 static bool check_caps(struct decision *d)

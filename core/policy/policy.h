@@ -94,7 +94,7 @@ struct policy_facts {
                            * cap (fails closed) */
     /* Of the person's place for (class, channel); NULL counts as an unknown zone. */
     const struct windows *windows;
-    bool holds_reservation; /* a later attempt: caps were already counted */
+    bool holds_reservation; /* a later attempt: it is in cap_n already */
     bool inbound_recent;    /* class reply: an inbound row of the last 10 minutes exists */
     bool confirm_unused;    /* class optout_confirm: no confirmation sent yet for this opt-out */
 };

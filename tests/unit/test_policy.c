@@ -180,6 +180,11 @@ static void reserved_full(struct situation *s)
     s->n[1] = 3;
     s->facts.holds_reservation = true;
 }
+static void reserved_lowered(struct situation *s)
+{
+    reserved_full(s);
+    s->n[0] = 3; /* its own among them: the cap was 3 when it was counted, and is 2 now */
+}
 static void reserved_none(struct situation *s)
 {
     s->req.channel = CGW_CHANNEL_MMS;
@@ -303,6 +308,7 @@ static const struct {
     CASE(uncapped_high, ALLOW, NONE, 0),
     CASE(on_mms, DENY, CAP_PERIOD, 42),
     CASE(reserved_full, ALLOW, NONE, 0),
+    CASE(reserved_lowered, DENY, CAP_PERIOD, 40),
     CASE(reserved_none, DENY, CAP_PERIOD, 42),
     CASE(counts_missing, DENY, CAP_PERIOD, 40),
     CASE(too_many_caps, DENY, CAP_PERIOD, 0),
