@@ -14,7 +14,8 @@
 #define IDS_BATCH 1024u   /* at least CGW_SEGMENTS_MAX */
 #define SUBMIT_TURN 1024u /* messages taken by one call: keeps it below 10 ms */
 #define CREDIT_HORIZON_MS                                                                          \
-    1000 /* under a rate limit no more is taken than can be written in this time */
+    500 /* under a rate limit no more is taken than can be written in this time: half of what a    \
+           message has from its intent to the wire, or the last ones would come back NOT_SENT */
 #define CREDIT_REFRESH_MS 50
 #define UNBIND_RESERVE_MS 1000 /* of the drain's time: for unbind and its answer */
 

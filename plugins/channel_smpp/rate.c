@@ -12,6 +12,9 @@
 #define SHARE_TOLERATED                                                                            \
     3277u /* 5 %: a peer at its limit refuses a few; slowing down for those gives speed away */
 #define PAUSE_FULL_SHARE 8192u /* 12.5 % and more: the whole pause, below in proportion */
+#define SHARE_FORGOTTEN_MS                                                                         \
+    1000 /* so long without a refusal: what was refused before says nothing about now. Counting    \
+            answers alone takes minutes when a storm has left a few answers a second */
 #define RECOVER_S 10 /* additive steps that lead back to the ceiling in this many seconds */
 #define QUIET_AFTER_CUT_MS 500 /* no raise that soon after a cut */
 #define RAISE_EVERY_MS 100
@@ -97,6 +100,7 @@ void smpp_aimd_init(struct smpp_aimd *a, const struct smpp_aimd_conf *conf, int6
         .pause_ms = conf->pause_min_ms,
         .reacted_ms = NEVER,
         .cut_ms = NEVER,
+        .refused_ms = NEVER,
         .raised_ms = now_ms,
         .window_ms = now_ms,
     };
@@ -145,6 +149,8 @@ static void aimd_raise(struct smpp_aimd *a, int64_t now_ms)
 void smpp_aimd_accepted(struct smpp_aimd *a, int64_t now_ms)
 {
     a->refused_q16 -= a->refused_q16 / SHARE_GAIN;
+    if (now_ms - a->refused_ms >= SHARE_FORGOTTEN_MS)
+        a->refused_q16 = 0;
     a->accepted_since = true;
     if (a->refused_q16 <= SHARE_TOLERATED)
         aimd_raise(a, now_ms);
@@ -172,6 +178,7 @@ static int64_t jittered(int64_t ms, uint32_t random)
 bool smpp_aimd_throttled(struct smpp_aimd *a, int64_t written_ms, int64_t now_ms, uint32_t random)
 {
     a->refused_q16 += (Q16_ONE - a->refused_q16) / SHARE_GAIN;
+    a->refused_ms = now_ms;
     if (written_ms <= a->reacted_ms)
         return false; /* same burst: one reaction per event, or a full window would halve the rate a
                          hundred times */

@@ -44,6 +44,7 @@ struct smpp_aimd {
     int64_t
         reacted_ms; /* answers to parts written before this belong to an event already dealt with */
     int64_t raised_ms, cut_ms;
+    int64_t refused_ms;   /* the last throttled answer */
     int64_t window_ms;    /* start of the present measuring second */
     int64_t sent, speed;  /* parts written in it; parts per second of the one before */
     uint32_t refused_q16; /* smoothed share of throttled answers, 65536 = all */

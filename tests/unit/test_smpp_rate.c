@@ -183,6 +183,34 @@ Test(smpp_aimd, forgets_the_limit_when_the_peer_is_well_again)
     cr_assert_eq(a.limit, 0);
 }
 
+/* 200 a second, then half a minute in which everything is refused, then a peer that takes all. */
+Test(smpp_aimd, is_back_at_its_speed_within_seconds_after_a_storm)
+{
+    struct smpp_aimd a;
+    struct smpp_bucket limit, offered;
+    int64_t now_ms = 1;
+    smpp_aimd_init(&a, &CONF, 0);
+    smpp_bucket_init(&limit, 0, 0);
+    smpp_bucket_init(&offered, 200, 0);
+    for (; now_ms < 60000; now_ms++) {
+        bool storm = now_ms > 5000 && now_ms <= 35000;
+        if (now_ms > 35000 && (a.limit == 0 || a.limit >= a.ceiling))
+            break;
+        smpp_bucket_set_rate(&limit, a.limit, now_ms);
+        if (smpp_aimd_is_paused(&a, now_ms) || smpp_bucket_wait_ms(&offered, now_ms) > 0 ||
+            !smpp_bucket_take(&limit, now_ms))
+            continue;
+        (void)smpp_bucket_take(&offered, now_ms);
+        smpp_aimd_wrote(&a, now_ms);
+        for (int k = 0; storm && k < 20; k++) /* a window of them */
+            (void)smpp_aimd_throttled(&a, now_ms, now_ms, (uint32_t)now_ms * 2654435761u);
+        if (!storm)
+            smpp_aimd_accepted(&a, now_ms);
+    }
+    cr_assert_lt(now_ms, 35000 + 20000, "limit still %lld of %lld", (long long)a.limit,
+                 (long long)a.ceiling);
+}
+
 Test(smpp_backoff, grows_to_its_maximum_with_jitter_and_starts_over)
 {
     struct smpp_backoff b;
