@@ -19,50 +19,7 @@ import stack
 START_LIMIT_S = 10  # a daemon that cannot run has to have said so by then
 
 
-class Storm(harness.Field):
-    """A campaign that something happens to, and the account of it afterwards."""
-
-    def setUp(self):
-        self.sim.ctl("reset")
-
-    def consenting(self, n):
-        people = self.people(n)
-        self.consent(people)
-        return people
-
-    def unique(self):
-        return self.sim.stats()["messages"]["unique"]
-
-    def goes(self, at_least):
-        self.assertTrue(self.until(lambda: self.unique() >= at_least, 30, 0.01), "only %d of %d messages came\n%s" % (self.unique(), at_least, stack.tail(self.gateway.process.log_path, 10)))
-
-    def waits_for_route(self, cmp):
-        self.assertTrue(self.until(lambda: self.progress(cmp)["waiting_for"] == "route_down", 15), self.progress(cmp))
-        self.assertEqual(self.funnel(cmp)["held"], {}, "a route that is down is no reason to hold anybody")
-
-    def channel(self):
-        return next(c for c in self.api.get("/api/v1/channels")["data"] if c["name"] == "smsc")
-
-    def is_up(self):
-        return self.until(lambda: self.channel()["up"], 15)
-
-    def account(self, cmp, people, in_doubt_max=0, timeout_s=50):
-        """Everybody has a result, nobody got it twice, and log and simulator tell the same story."""
-        funnel = self.complete(cmp, timeout_s)
-        n = len(people)
-        seen = [m for m in self.sim.messages() if m.taken]
-        self.assertEqual([m for m in seen if m.taken > 1], [], "somebody got it twice")
-        unique, submitted, doubt = {m.dest for m in seen}, self.contacts_in("contact_submit", cmp), self.contacts_in("contact_event", cmp, "x.kind = 9")
-        self.assertLessEqual(submitted, unique, "the log knows of messages that nobody got")
-        self.assertLessEqual(unique, submitted | doubt, "messages went out that the log does not know")
-        self.assertEqual({p.dest for p in people} - (submitted | doubt), set(), "people whom nothing became of: %s" % funnel)
-        self.assertEqual((funnel["audience"], funnel["waiting"], funnel["pending"], funnel["held"], funnel["submitted"]), (n, 0, 0, {}, n), "the numbers are not those of the rows: %s" % funnel)
-        self.assertEqual(funnel["delivered"] + funnel["failed"] + funnel["expired"] + funnel["unknown"], n)
-        self.assertLessEqual(len(doubt), in_doubt_max)
-        return funnel
-
-
-class Database(Storm):
+class Database(harness.Storm):
     durable = True
     WINDOW = 20
     instance = {"window": WINDOW}
@@ -135,7 +92,7 @@ class Database(Storm):
         self.account(self.campaign(people), people)
 
 
-class MessageCentre(Storm):
+class MessageCentre(harness.Storm):
     WINDOW = 10
     instance = {"window": WINDOW, "bind_refused_ms": 200, "bind_timeout_ms": 600, "enquire_link_ms": 400, "enquire_timeout_ms": 400, "response_timeout_ms": 2000}
 
