@@ -244,6 +244,11 @@ class Cluster:
     def exists(self, database="campgw"):
         return bool(self.sql("SELECT 1 FROM pg_database WHERE datname = '%s'" % database, database="postgres"))
 
+    def schema(self, database="campgw"):
+        """What pg_dump says of it, without the words that it makes up for each dump."""
+        text = self._run([os.path.join(self.bin, "pg_dump"), "--schema-only", self.conninfo("postgres", database)])
+        return "\n".join(line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
+
     def cpu_ticks(self):
         """CPU of the whole cluster so far, in clock ticks: the postmaster, its dead children and its living ones."""
         with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as f:

@@ -298,6 +298,9 @@ class Runner:
 
     def level_crash(self):
         self.python("crash", "tests/scenario/test_crash.py")
+        if self.args.k in "crash_matrix" or "crash_matrix" in self.args.k:
+            env = {"CAMPGW_TEST_KEEP": "1"} if self.args.keep else {}
+            self.cases += self.program("crash", "crash_matrix", [sys.executable, "-B", os.path.join(ROOT, "tests/scenario/crash_matrix.py"), "--rounds", "40" if self.args.all else "4"], env)
 
     def level_docs(self):
         pages = [p for p in source_files() if p.endswith(".md")]
@@ -501,7 +504,7 @@ def links(page):
 def main():
     ap = argparse.ArgumentParser(prog="scripts/test", description="Runs the tests. Levels in order: " + " ".join(LEVELS))
     ap.add_argument("--quick", action="store_true", help="what needs no database and no daemon")
-    ap.add_argument("--all", action="store_true", help="also linters, sanitizers, distcheck, and the crash test with 50,000 contacts")
+    ap.add_argument("--all", action="store_true", help="also linters, sanitizers, distcheck, the crash test with 50,000 contacts and 40 rounds of the crash matrix")
     ap.add_argument("-k", metavar="NAME", default="", help="only tests whose name contains this")
     ap.add_argument("--keep", action="store_true", help="keep databases and logs of the run")
     ap.add_argument("--build", required=True, help=argparse.SUPPRESS)
