@@ -1,163 +1,150 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench.py - one campaign as fast as this machine can: private database (fsync on), simulator, daemon, N contacts.
+"""bench.py - the rows of scripts/bench: what each measures, its standard sizes and its targets; prints, compares, saves.
 
-Tells where the CPU went. The three share the cores, so contacts_per_s is the machine's number, the cpu_us_… ones are the product's.
+Everything a row starts shares the cores: rates are the machine's, the cpu_us_… figures are the product's (1 µs a contact = 1 ms per
+1,000). Rows are written in bench_load.py, bench_life.py and bench_kannel.py.
 """
 import argparse
+import collections
 import json
+import operator
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import time
 
+import bench_life
+import bench_load
 import stack
 
-TICKS = os.sysconf("SC_CLK_TCK")
+RESULTS = os.path.join(stack.ROOT, "tests/bench/results")
+OPERATORS = {"≥": operator.ge, "≤": operator.le}
+Row = collections.namedtuple("Row", "name what run sizes targets")
+# Targets are for two cores with everything on them
+ROWS = (
+    Row("campaign", "one campaign out of a base, all policies on, receipts for all", bench_load.campaign, {"contacts": 100000, "base": 100000},
+        (("contacts_per_s", "≥", 20000), ("cpu_us_per_contact_product", "≤", 50), ("policy_decides_per_s", "≥", 5000000))),
+    Row("upload", "CSV with messy numbers: checked, normalised, deduplicated, durable", bench_load.upload, {"rows": 1000000}, (("rows_per_s", "≥", 150000),)),
+    Row("policy", "policy_decide() alone, one core", bench_load.policy, {}, (("policy_decides_per_s", "≥", 5000000),)),
+    Row("dnd", "a do-not-disturb list: load, lookup, insertion to effective", bench_load.dnd, {"rows": 1000000, "contacts": 100000},
+        (("load_rows_per_s", "≥", 300000), ("submit_late_ms_max", "≤", 1000))),
+    Row("growth", "campaigns on a small and on a big log", bench_load.growth, {"rows": 1000000}, (("rate_ratio", "≥", 0.9),)),
+    Row("start", "from `start` to the first submit_sm", bench_life.start, {"contacts": 100000, "rounds": 5}, (("start_s", "≤", 0.3),)),
+    Row("restart", "from SIGKILL to dispatching again", bench_life.restart, {"contacts": 100000, "rounds": 3}, (("restart_s", "≤", 3),)),
+    Row("idle", "an idle daemon", bench_life.idle, {"minutes": 1}, (("rss_anon_bytes_daemon", "≤", 30 << 20), ("cpu_percent_daemon", "≤", 1))),
+)
 
 
-def cpu_us(pid):
-    fields = stack.stat_fields(pid)
-    return sum(int(x) for x in fields[11:13]) * 1e6 / TICKS if fields else 0.0
+def sizes_text(sizes):
+    return " ".join("%s=%s" % (k, v) for k, v in sorted(sizes.items())) or "standard"
 
 
-def rss_peak(pid):
-    with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as f:
-        found = re.search(r"VmHWM:\s+(\d+) kB", f.read())
-    return int(found[1]) * 1024 if found else 0
+def load(row):
+    try:
+        with open(os.path.join(RESULTS, row.name + ".json"), encoding="utf-8") as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return {}
 
 
-def people_csv(n):
-    yield b"msisdn,region,zone,code\n"
-    for first in range(0, n, 10000):
-        yield "".join("+86137%08d,CN-GD,Asia/Shanghai,%d\n" % (i, i) for i in range(first, min(n, first + 10000))).encode()
+def save(row, key, figures):
+    kept = load(row)
+    kept[key] = figures
+    os.makedirs(RESULTS, exist_ok=True)
+    stack.write_file(os.path.join(RESULTS, row.name + ".json"), json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
-def grants(first, last):
-    return "".join('{"msisdn":"+86137%08d","action":"grant","purpose":"marketing","source":"bench"}\n' % i for i in range(first, last)).encode()
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-class Bench:
-    def __init__(self, args, where):
-        self.args = args
-        self.programs = stack.Programs(args.build, args.stage)
-        self.cluster = stack.Cluster(os.path.join(where, "pg"))
-        self.sim = stack.Simulator(self.programs.simulator, os.path.join(where, "sim"))
-        self.gateway = stack.Gateway(self.programs, os.path.join(where, "gw"), self.cluster)
-
-    def say(self, text):
-        print(text, file=sys.stderr, flush=True)
-
-    def start(self):
-        self.cluster.create()
-        self.cluster.start()
-        self.gateway.setup()
-        self.sim.start(receipt_delay_min_ms=50, receipt_delay_max_ms=500)
-        self.gateway.configure(self.gateway.settings(0, self.sim.port, window=self.args.window, binds=self.args.binds))
-        self.gateway.start()
-        self.api = self.gateway.api(self.gateway.new_key("bench"))
-        self.api.post("/api/v1/routes", {"name": "bench", "channel": "sms", "instance": "smsc", "sender": "10690", "sender_kind": "short_code"})
-        self.api.post("/api/v1/caps", {"name": "two a month", "max": 2, "period": "month", "zone": "Asia/Shanghai", "classes": ["marketing"]})
-
-    def stop(self):
-        self.gateway.stop()
-        self.sim.stop()
-        self.cluster.stop("immediate")
-
-    def fill(self):
-        n = self.args.n
-        body = b"".join(people_csv(n))
-        aud = self.api.post("/api/v1/audiences", {"name": "bench"})["id"]
-        began = time.monotonic()
-        done = self.api.call("PUT", "/api/v1/audiences/%s/recipients" % aud, body=body, media="text/csv", timeout_s=600)
-        took = time.monotonic() - began
-        if done["accepted"] != n:
-            raise stack.StackError("%d of %d rows accepted" % (done["accepted"], n))
-        self.say("upload     %d rows in %.2f s" % (n, took))
-        for first in range(0, n, 50000):
-            self.api.post("/api/v1/consents", body=grants(first, min(n, first + 50000)), media="application/x-ndjson", timeout_s=600)
-        return aud, n / took
-
-    def cpu(self):
-        return cpu_us(self.gateway.process.pid), self.cluster.cpu_ticks() * 1e6 / TICKS, cpu_us(self.sim.process.pid)
-
-    def send(self, aud):
-        n = self.args.n
-        cmp = self.api.post("/api/v1/campaigns", {"name": "bench", "class": "marketing", "purpose": "marketing", "audience": aud, "waves": [
-            {"channel": "sms", "content": {"text": "benchmark #{{code}}"}, "validity": "PT3600S"}]})["id"]
-        before = self.cpu()
-        self.api.post("/api/v1/campaigns/%s/start" % cmp, {})
-        end = time.monotonic() + self.args.timeout
-        while True:
-            funnel = self.api.get("/api/v1/campaigns/%s/funnel" % cmp)
-            if funnel["delivered"] + funnel["failed"] >= n:
-                break
-            if time.monotonic() > end:
-                raise stack.StackError("not finished after %d s: %s" % (self.args.timeout, funnel), self.gateway.process.log_path)
-            time.sleep(0.1)
-        used = [(b - a) / n for a, b in zip(before, self.cpu())]
-        stats = self.sim.stats()
-        seconds = max(stats["last_submit_ms"] - stats["first_submit_ms"], 1) / 1000
-        if stats["messages"]["unique"] != n or stats["messages"]["duplicate_taken"]:
-            raise stack.StackError("the simulator counted %s" % stats["messages"])
-        self.say("campaign   %d contacts in %.2f s" % (n, seconds))
-        return {"contacts_per_s": round(n / seconds), "cpu_us_per_contact_daemon": round(used[0], 1), "cpu_us_per_contact_postgres": round(used[1], 1),
-                "cpu_us_per_contact_simulator": round(used[2], 1), "rss_peak_bytes_daemon": rss_peak(self.gateway.process.pid), "in_doubt": funnel["in_doubt"]}
-
-    def decides_per_s(self):
-        """What tests/stress/bench_policy says; null when it is not part of the build."""
-        program = os.path.join(self.args.build, "tests/stress/bench_policy")
-        if not os.path.exists(program):
-            return None
-        done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
-        found = re.search(r"policy_decides_per_s\W+([0-9.e+]+)", done.stdout)
-        return round(float(found[1])) if found else None
+def verdicts(row, figures):
+    return {key: OPERATORS[op](figures[key], bound) for key, op, bound in row.targets if key in figures}
 
 
-def main():
-    ap = argparse.ArgumentParser(prog="scripts/bench", description="One campaign of N contacts as fast as this machine can.")
-    ap.add_argument("n", nargs="?", type=int, default=100000, metavar="N", help="contacts (standard 100,000)")
+def ratios(figures, before):
+    return {k: round(v / before[k], 3) for k, v in figures.items() if is_number(v) and is_number(before.get(k)) and before[k] and k != "cores"}
+
+
+def table(row, key, figures, before, out):
+    targets = {k: (op, bound) for k, op, bound in row.targets}
+    met, ratio = verdicts(row, figures), ratios(figures, before)
+    print("%s  %s, %d cores" % (row.name, key, figures["cores"]), file=out)
+    for name, value in figures.items():
+        if name == "cores":
+            continue
+        shown = format(value, ",") if is_number(value) else str(value)
+        line = "  %-36s %16s" % (name, shown)
+        line += "  × %-7s" % ratio[name] if name in ratio else "  %-9s" % ""
+        if name in targets:
+            line += "  target %s %s  %s" % (targets[name][0], format(targets[name][1], ","), "met" if met[name] else "MISSED")
+        print(line.rstrip(), file=out)
+    print("  × = against the figures kept in tests/bench/results" if before else "  nothing kept for this size in tests/bench/results", file=out)
+
+
+def parser():
+    rows = "\n".join("  %-9s %s%s" % (r.name, r.what, " (%s)" % sizes_text(r.sizes) if r.sizes else "") for r in ROWS)
+    ap = argparse.ArgumentParser(prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter, description="Measures one row:\n" + rows)
+    ap.add_argument("row", nargs="?", default="campaign", choices=[r.name for r in ROWS], metavar="ROW", help="standard: campaign")
+    for name, words in (("contacts", "people in the audience"), ("base", "customers known; standard: as many as contacts"), ("rows", "rows of the upload, list or log"),
+                        ("rounds", "repetitions"), ("minutes", "how long"), ("seed", "of chance")):
+        ap.add_argument("--" + name, type=number, help=words)
     ap.add_argument("--json", action="store_true", help="only the last line: one object")
+    ap.add_argument("--save", action="store_true", help="keep the figures in tests/bench/results")
     ap.add_argument("--window", type=int, default=500, help="unanswered messages per bind")
     ap.add_argument("--binds", type=int, default=4)
-    ap.add_argument("--timeout", type=int, default=900, metavar="SECONDS")
+    ap.add_argument("--timeout", type=int, default=900, metavar="SECONDS", help="of one campaign")
     ap.add_argument("--keep", action="store_true", help="keep database and logs")
     ap.add_argument("--build", required=True, help=argparse.SUPPRESS)
     ap.add_argument("--stage", required=True, help=argparse.SUPPRESS)
-    args = ap.parse_args()
-    if not 1 <= args.n <= 10 ** 8:
-        ap.error("N is 1 to 100,000,000")
+    return ap
+
+
+def number(text):
+    """20M, 100k or plain."""
+    factor = {"k": 1000, "M": 1000000}.get(text[-1:], 1)
+    value = int(text[:-1] if factor > 1 else text) * factor
+    if not 1 <= value <= 10 ** 9:
+        raise ValueError
+    return value
+
+
+def options():
+    ap = parser()
+    opts = ap.parse_args()
+    row = next(r for r in ROWS if r.name == opts.row)
+    for name in ("contacts", "base", "rows", "rounds", "minutes", "seed"):
+        given = getattr(opts, name)
+        if given is not None and name not in row.sizes:
+            ap.error("the row %s has no --%s; it has %s" % (row.name, name, " ".join("--" + k for k in row.sizes) or "no size"))
+        setattr(opts, name, given or row.sizes.get(name))
+    if row.name == "campaign":
+        opts.base = max(opts.base, opts.contacts)
+    if max(opts.base or 0, opts.contacts or 0) > 10 ** 8:
+        ap.error("there are numbers for 100,000,000 people")
+    opts.quiet = opts.json
+    return row, opts
+
+
+def main():
+    row, opts = options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    where = tempfile.mkdtemp(prefix="cgw-bench.", dir="/tmp")
-    os.chmod(where, 0o755)
-    bench = Bench(args, where)
-    if args.json:
-        bench.say = lambda text: None
     try:
-        bench.start()
-        aud, upload = bench.fill()
-        result = {**bench.send(aud), "upload_rows_per_s": round(upload)}
-        bench.stop()
-        result["policy_decides_per_s"] = bench.decides_per_s()
-        if not args.json:
-            for key, value in result.items():
-                print("%-30s %s" % (key, "-" if value is None else format(value, ",")))
-        print(json.dumps(result))
-        return 0
+        figures = {"cores": os.cpu_count(), **row.run(opts)}
     except stack.StackError as e:
         print("bench: %s" % e, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    finally:
-        bench.stop()
-        if args.keep:
-            print("kept: " + where, file=sys.stderr)
-        else:
-            shutil.rmtree(where, ignore_errors=True)
+    key = sizes_text({k: getattr(opts, k) for k in row.sizes})
+    before = load(row).get(key, {})
+    if before.get("cores") != figures["cores"]:
+        before = {}
+    if not opts.json:
+        table(row, key, figures, before, sys.stdout)
+    print(json.dumps({"row": row.name, "size": key, **figures, "ratio": ratios(figures, before), "met": verdicts(row, figures)}))
+    if opts.save:
+        save(row, key, figures)
+    return 0
 
 
 if __name__ == "__main__":

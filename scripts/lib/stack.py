@@ -191,15 +191,15 @@ SETTINGS = {
 
 
 class Cluster:
-    def __init__(self, directory, durable=True):
-        self.dir, self.durable = directory, durable
+    def __init__(self, directory, durable=True, settings=None):
+        self.dir, self.durable, self.settings = directory, durable, settings or {}
         self.prefix, self.who = servant()
         self.bin = pg_bin()
         self.data, self.sockets, self.log = (os.path.join(directory, n) for n in ("data", "s", "postgresql.log"))
 
-    def _run(self, argv, **kw):
+    def _run(self, argv, timeout_s=120):
         done = subprocess.run(self.prefix + argv, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=120, check=False, **kw)
+                              text=True, timeout=timeout_s, check=False)
         if done.returncode:
             raise StackError("%s failed: %s" % (os.path.basename(argv[0]), done.stdout.strip()[-1500:]), self.log)
         return done.stdout
@@ -212,7 +212,7 @@ class Cluster:
             return False
         # trust: whoever reaches the socket is in; the folder is the lock, and roles still bound what each connection may do
         self._run([os.path.join(self.bin, "initdb"), "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", self.data])
-        settings = {**SETTINGS, "unix_socket_directories": "'%s'" % self.sockets}
+        settings = {**SETTINGS, **self.settings, "unix_socket_directories": "'%s'" % self.sockets}
         if not self.durable:
             settings.update({"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as f:
@@ -235,10 +235,10 @@ class Cluster:
     def conninfo(self, user="campgw", database="campgw"):
         return "host=%s user=%s dbname=%s" % (self.sockets, user, database)
 
-    def sql(self, text, user="postgres", database="campgw"):
+    def sql(self, text, user="postgres", database="campgw", timeout_s=120):
         """Rows as lists of texts."""
         out = self._run([os.path.join(self.bin, "psql"), "-qXAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", "SET search_path = campgw, public",
-                         "-c", text, self.conninfo(user, database)])
+                         "-c", text, self.conninfo(user, database)], timeout_s)
         return [line.split("\t") for line in out.splitlines()]
 
     def exists(self, database="campgw"):
