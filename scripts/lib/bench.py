@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+import bench_kannel
 import bench_life
 import bench_load
 import stack
@@ -31,6 +32,10 @@ ROWS = (
     Row("start", "from `start` to the first submit_sm", bench_life.start, {"contacts": 100000, "rounds": 5}, (("start_s", "≤", 0.3),)),
     Row("restart", "from SIGKILL to dispatching again", bench_life.restart, {"contacts": 100000, "rounds": 3}, (("restart_s", "≤", 3),)),
     Row("idle", "an idle daemon", bench_life.idle, {"minutes": 1}, (("rss_anon_bytes_daemon", "≤", 30 << 20), ("cpu_percent_daemon", "≤", 1))),
+    Row("urgent", "the urgent lane while bulk runs at full speed", bench_life.urgent, {"contacts": 100000}, (("row_to_submit_p95_ms", "≤", 300), ("row_to_submit_p99_ms", "≤", 1000))),
+    Row("nodes", "two nodes on one database against one", bench_life.nodes, {"contacts": 20000, "rounds": 2}, (("rate_ratio_peer_limited", "≥", 1.5),)),
+    Row("kannel", "the same messages through Kannel and through campgw, in turns", bench_kannel.kannel, {"contacts": 50000, "rounds": 3},
+        (("rate_ratio", "≥", 6), ("cpu_ratio", "≤", 0.2))),
 )
 
 

@@ -67,3 +67,95 @@ def idle(opts):
         used = [(b - a) / seconds / 1e4 for a, b in zip(before, gw.cpu())]
         return {"rss_anon_bytes_daemon": kit.rss_anon(gw.pid), "cpu_percent_daemon": round(used[0], 2), "cpu_percent_postgres": round(used[1], 2),
                 "wakeups_per_s": round((kit.wakeups(gw.pid) - woken) / seconds, 1), "rss_peak_bytes_daemon": kit.rss_peak(gw.pid)}
+
+
+# ---- urgent lane -----------------------------------------------------------------------------------------------------------------
+
+URGENT_FIRST, URGENT_MAX, URGENT_EVERY_S = 80000000, 5000, 0.02
+
+
+def urgent(opts):
+    """Confirmations of opt-outs (they travel in the urgent lane) while a bulk campaign runs as fast as it can: row → submit_sm."""
+    with kit.Installation(opts, receipt_delay_min_ms=50, receipt_delay_max_ms=500) as gw:
+        gw.rules()
+        gw.base(opts.contacts, counted=False)
+        aud, _ = gw.audience(range(opts.contacts))
+        wrote = write_during(gw, aud, opts.contacts)
+        rows = gw.cluster.sql("SELECT r.address, extract(epoch FROM o.at) * 1000 FROM optout_confirm o JOIN wave w ON w.wave_id = (o.contact_id >> 32)"
+                              " JOIN recipient r ON (r.part, r.set_id, r.seq) = (o.part, w.set_id, o.contact_id & 4294967295)")
+        rows_ms = {address[1:]: float(at) for address, at in rows}
+        seen_ms = {m.dest: m.first_ms for m in gw.sim.messages() if m.dest in wrote and m.taken}
+        if set(seen_ms) != set(wrote):
+            raise kit.stack.StackError("%d of %d confirmations reached the simulator" % (len(seen_ms), len(wrote)), gw.gateway.process.log_path)
+        late = [seen_ms[d] - rows_ms[d] for d in wrote]
+        loop = [seen_ms[d] - wrote[d] for d in wrote]
+        return {"urgent_contacts": len(wrote), **{"row_to_submit_p%d_ms" % p: round(kit.percentile(late, p)) for p in (50, 95, 99)}, "row_to_submit_max_ms": round(max(late)),
+                **{"reply_to_submit_p%d_ms" % p: round(kit.percentile(loop, p)) for p in (50, 95, 99)}, "bulk_contacts_per_s": wrote.rate, "rss_peak_bytes_daemon": kit.rss_peak(gw.pid)}
+
+
+class Wrote(dict):
+    """destination → when its reply was sent, ms; and how fast bulk was meanwhile."""
+    rate = 0
+
+
+def write_during(gw, aud, n):
+    cmp, wrote = gw.campaign(aud), Wrote()
+    gw.sim.ctl("reset")
+    gw.act(cmp, "start")
+    began = time.monotonic()
+    with kit.Progress("contacts", n, gw.opts.quiet) as bar:
+        while len(wrote) < URGENT_MAX:
+            sent = gw.sim.stats()["messages"]["unique"] - len(wrote)
+            bar.at(sent)
+            if sent >= n * 9 // 10:  # the tail is no longer full speed
+                break
+            if time.monotonic() - began > gw.opts.timeout:
+                raise kit.stack.StackError("bulk is not done after %d s" % gw.opts.timeout, gw.gateway.process.log_path)
+            if sent > n // 20:
+                dest = kit.msisdn(URGENT_FIRST + len(wrote))[1:]
+                wrote[dest] = time.time() * 1000
+                gw.sim.ctl("mo wait=0 %s 10690 TD" % dest)
+            time.sleep(URGENT_EVERY_S)
+    if not wrote:
+        raise kit.stack.StackError("bulk was over before the first reply: take more contacts")
+    gw.finish(cmp, n)
+    gw.until(lambda: gw.sim.stats()["messages"]["unique"] >= n + len(wrote), "confirmations", 60)
+    stats = gw.sim.stats()
+    wrote.rate = round(n * 1000 / max(stats["last_submit_ms"] - stats["first_submit_ms"], 1))
+    return wrote
+
+
+# ---- nodes -----------------------------------------------------------------------------------------------------------------------
+
+
+def nodes(opts):
+    """One node against two on one database, in turns: where the peer limits each node, and where the two cores are the limit.
+
+    Each daemon is pinned to a core of its own; PostgreSQL and simulator may run on every core. With two cores the second comparison
+    cannot show more than what one node left idle: it shows what coordination costs.
+    """
+    n, pairs = opts.contacts, opts.rounds
+    with kit.Installation(opts, receipt_delay_min_ms=50, receipt_delay_max_ms=500) as gw:
+        gw.rules()
+        gw.base(4 * n * pairs, counted=False)
+        second = gw.second_node()
+        auds = [gw.audience(range(k * n, (k + 1) * n))[0] for k in range(4 * pairs)]
+        gw.pin(gw.gateway, 0)
+        figures, shares = {}, []
+        for name, delay_ms in (("peer_limited", 1000), ("core_limited", 0)):
+            runs = {1: [], 2: []}
+            gw.sim.set(delay_min_ms=delay_ms, delay_max_ms=delay_ms)
+            for _ in range(pairs):
+                runs[1].append(gw.send(auds.pop(), n).figures)
+                with gw.joined(second):
+                    gw.pin(second, 1)
+                    before = gw.number(BY_SECOND)
+                    runs[2].append(gw.send(auds.pop(), n, (second,)).figures)
+                    shares.append((gw.number(BY_SECOND) - before) / n)
+            rate, cpu = ([kit.median(r[key] for r in runs[k]) for k in (1, 2)] for key in ("contacts_per_s", "cpu_us_per_contact_product"))
+            figures.update({"contacts_per_s_1_node_" + name: round(rate[0]), "contacts_per_s_2_nodes_" + name: round(rate[1]), "rate_ratio_" + name: round(rate[1] / rate[0], 2),
+                            "cpu_us_per_contact_1_node_" + name: cpu[0], "cpu_us_per_contact_2_nodes_" + name: cpu[1]})
+        return {**figures, "share_of_second_node": round(kit.median(shares), 2), "rss_peak_bytes_daemon": kit.rss_peak(gw.pid)}
+
+
+BY_SECOND = "SELECT coalesce(sum(seq_hi - seq_lo + 1), 0) FROM intent WHERE node = 'node-2'"

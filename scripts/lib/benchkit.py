@@ -5,6 +5,7 @@ Knows no target and prints no result: rows are in bench_*.py, the table is in be
 eight digits. Who of them stands on the list, or was reached before, follows from the number alone.
 """
 import collections
+import contextlib
 import datetime
 import hashlib
 import os
@@ -201,6 +202,35 @@ class Installation:
         """After a kill: launches the daemon and waits until it is ready."""
         self.gateway.start()
         self.api.port = self.gateway.port
+
+    # ---- a second node ----
+
+    def second_node(self):
+        """Configured, not started: the same database, keys and peer."""
+        node = stack.Gateway(self.programs, self.path("gw2"), self.cluster, node="node-2")
+        stack.make_dir(node.dir, node.who)
+        node.credentials = self.gateway.credentials
+        node.configure(self.settings(node))
+        return node
+
+    @contextlib.contextmanager
+    def joined(self, node):
+        """The node runs inside, and each has its half of the parts; afterwards the first has all of them again."""
+        def shared(counts):
+            return self.cluster.sql("SELECT count(*) FROM part_head WHERE lease_until > now() GROUP BY node ORDER BY 1") == [[str(c)] for c in counts]
+        node.start()
+        try:
+            self.until(lambda: shared((PARTS // 2, PARTS // 2)), "sharing the parts", WINDOW_WAIT_S, 0.2)
+            yield node
+        finally:
+            node.stop()
+        self.until(lambda: shared((PARTS,)), "taking the parts back", WINDOW_WAIT_S, 0.2)
+
+    @staticmethod
+    def pin(gateway, core):
+        """All threads there are; later ones inherit it."""
+        for thread in os.listdir("/proc/%d/task" % gateway.process.pid):
+            os.sched_setaffinity(int(thread), {core % os.cpu_count()})
 
     def path(self, name):
         return os.path.join(self.dir, name)
