@@ -50,7 +50,7 @@ class Progress:
             return
         self.told = now
         rate = done / max(now - self.began, 0.001)
-        left = (self.total - done) / rate if rate else 0
+        left = max(self.total - done, 0) / rate if rate else 0
         text = "%s %s/%s %s/s ETA %d:%02d" % (self.what, format(done, ","), format(self.total, ","), format(int(rate), ","), left // 60, left % 60)
         if self.tty:
             full = min(24, int(24 * done / self.total))
@@ -243,11 +243,11 @@ class Installation:
 
     # ---- rules and base ----
 
-    def rules(self):
+    def rules(self, cap=2):
         """All that can hold somebody: a monthly cap, hours open now, holidays of which none is near, a list with one of a hundred."""
         now = datetime.datetime.now(datetime.timezone.utc)
         self.cap_zone = sample.cap_zone(now)
-        self.api.post("/api/v1/caps", {"name": "two a month", "max": 2, "period": "month", "zone": self.cap_zone, "classes": ["marketing"]})
+        self.api.post("/api/v1/caps", {"name": "a month", "max": cap, "period": "month", "zone": self.cap_zone, "classes": ["marketing"]})
         self.api.post("/api/v1/calendars", {"name": "hours", "kind": "quiet", "region": "CN", "hours": sample.hours_around(now, ZONE, 8, 8)})
         holidays = self.api.post("/api/v1/calendars", {"name": "holidays", "kind": "holiday", "region": "CN"})["id"]
         far = now + datetime.timedelta(days=180)

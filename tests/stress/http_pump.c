@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_pump.c - GET requests over keep-alive connections, one unanswered each, and a sink that answers what
- * is called back: the client of `scripts/bench kannel`, so light that it takes few cycles from what is measured.
- * Usage: http_pump PORT N CONNECTIONS SINK_PORT SECONDS PATH, where each %d in PATH is the message's number;
- * ends when N were answered and N came back or nothing more comes back, or after SECONDS. Loopback only; knows HTTP/1.1 with
- * Content-Length and nothing else (RFC 9112, 6.2). */
+/* http_pump.c - GET requests over keep-alive connections, one unanswered each, and a sink that
+ * answers what is called back: the client of `scripts/bench kannel`, so light that it takes few
+ * cycles from what is measured. Usage: http_pump PORT N CONNECTIONS SINK_PORT SECONDS PATH, where
+ * each %d in PATH is the message's number; ends when N were answered and N came back or nothing
+ * more comes back, or after SECONDS. Loopback only; knows HTTP/1.1 with Content-Length and nothing
+ * else (RFC 9112, 6.2). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

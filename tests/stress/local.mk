@@ -6,3 +6,4 @@ tests_stress_bench_policy_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_stress_bench_policy_LDADD = $(CORE_LIBS)
 stress: $(stress_tools)
 .PHONY: stress
+EXTRA_DIST += tests/bench
