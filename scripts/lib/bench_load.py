@@ -87,7 +87,7 @@ def dnd(opts):
     kit.need_disk(n * 260 + (2 << 30), "a list of %s" % format(n, ","))
     with kit.Installation(opts, **RECEIPTS) as gw:
         gw.rules()
-        gw.base(4 * c, counted=False)
+        gw.base(4 * c)
         quarters = [gw.audience(range(k * c, (k + 1) * c))[0] for k in range(4)]  # nobody twice: the second counts on a row that is there
         without = [gw.send(aud, c).figures for aud in quarters[:2]]
         before, peak = gw.cpu(), kit.rss_peak(gw.pid)
@@ -140,7 +140,7 @@ def growth(opts):
     kit.need_disk(n * LOG_BYTES_PER_CONTACT * 3 // 2 + (4 << 30), "a log of %s rows" % format(n, ","))
     with kit.Installation(opts, **RECEIPTS) as gw:
         gw.rules()
-        gw.base(n + step, counted=False)
+        gw.base(n + step)
         runs, empty = [], gw.number("SELECT pg_database_size(current_database())")
         for at in range(0, n + step, step):
             aud, _ = gw.audience(range(at, at + step))

@@ -114,7 +114,7 @@ def soak(opts):
     n = opts.contacts
     with kit.Installation(opts, instance={"retry": "0x08=transient:300:8"}, receipt_delay_min_ms=50, receipt_delay_max_ms=2000) as gw:
         gw.rules(cap=1000)
-        gw.base(n, counted=False)
+        gw.base(n)
         aud, _ = gw.audience(range(n))
         full = gw.send(aud, n).figures["contacts_per_s"]
         kit.need_disk(full // 2 * opts.minutes * 60 * 1500, "a soak of %d minutes" % opts.minutes)

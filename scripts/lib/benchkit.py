@@ -269,9 +269,9 @@ class Installation:
         if p.wait():
             raise stack.StackError("COPY failed: " + words.strip()[-500:], self.cluster.log)
 
-    def base(self, n, counted=True):
-        """A base of n customers straight into the tables, by COPY: everybody agreed; with `counted`, of a hundred people 30 were reached once
-        this month and 5 twice. Ids as core/address/customer_key.c makes them; a campaign of held people would tell if they were not."""
+    def base(self, n):
+        """A base of n customers straight into the tables, by COPY: everybody agreed, of a hundred people 30 were reached once this month
+        and 5 twice. Ids as core/address/customer_key.c makes them; a campaign of held people would tell if they were not."""
         need_disk(n * 400 + (1 << 30), "a base of %s" % format(n, ","))
         key = self.identity_key()
         with Progress("base", n, self.opts.quiet) as bar:
@@ -288,8 +288,8 @@ class Installation:
         first = datetime.datetime.now(zoneinfo.ZoneInfo(getattr(self, "cap_zone", ZONE))).date().replace(day=1)
         period = (first - datetime.date(2000, 1, 1)).days * 8 + CAP_MONTH
         for text in ("INSERT INTO consent SELECT part, customer_id, 1, 0, 1, 'bench', '', now(), NULL FROM bench_base ORDER BY part, customer_id",
-                     "INSERT INTO cap_counter SELECT %d, part, customer_id, ARRAY[CASE WHEN draw < 95 THEN 1 ELSE 2 END]::int2[] FROM bench_base WHERE %s AND draw >= 65"
-                     " ORDER BY part, customer_id" % (period, counted),
+                     "INSERT INTO cap_counter SELECT %d, part, customer_id, ARRAY[CASE WHEN draw < 95 THEN 1 ELSE 2 END]::int2[] FROM bench_base WHERE draw >= 65"
+                     " ORDER BY part, customer_id" % period,
                      "VACUUM ANALYZE consent", "VACUUM ANALYZE cap_counter", "DROP TABLE bench_base", "CHECKPOINT"):
             self.cluster.sql(text, timeout_s=7200)
         self.say("base       %s customers loaded by COPY in %.0f s" % (format(n, ","), time.monotonic() - began))
