@@ -16,6 +16,7 @@ import bench_kannel
 import bench_life
 import bench_load
 import bench_soak
+import benchkit
 import stack
 
 RESULTS = os.path.join(stack.ROOT, "tests/bench/results")
@@ -128,8 +129,8 @@ def options():
         setattr(opts, name, given or row.sizes.get(name))
     if row.name == "campaign":
         opts.base = max(opts.base, opts.contacts)
-    if max(opts.base or 0, opts.contacts or 0) > 10 ** 8:
-        ap.error("there are numbers for 100,000,000 people")
+    if max(opts.base or 0, opts.contacts or 0) > benchkit.PEOPLE_MAX:
+        ap.error("there are numbers for %d people" % benchkit.PEOPLE_MAX)
     opts.quiet = opts.json
     return row, opts
 

@@ -3,6 +3,7 @@
 import time
 
 import benchkit as kit
+import stack
 
 SLOW = {"delay_min_ms": 1000, "delay_max_ms": 1000}  # so that a queue stays a queue
 
@@ -86,7 +87,7 @@ def urgent(opts):
         rows_ms = {address[1:]: float(at) for address, at in rows}
         seen_ms = {m.dest: m.first_ms for m in gw.sim.messages() if m.dest in wrote and m.taken}
         if set(seen_ms) != set(wrote):
-            raise kit.stack.StackError("%d of %d confirmations reached the simulator" % (len(seen_ms), len(wrote)), gw.gateway.process.log_path)
+            raise stack.StackError("%d of %d confirmations reached the simulator" % (len(seen_ms), len(wrote)), gw.gateway.process.log_path)
         late = [seen_ms[d] - rows_ms[d] for d in wrote]
         loop = [seen_ms[d] - wrote[d] for d in wrote]
         return {"urgent_contacts": len(wrote), **{"row_to_submit_p%d_ms" % p: round(kit.percentile(late, p)) for p in (50, 95, 99)}, "row_to_submit_max_ms": round(max(late)),
@@ -110,14 +111,14 @@ def write_during(gw, aud, n):
             if sent >= n * 9 // 10:  # the tail is no longer full speed
                 break
             if time.monotonic() - began > gw.opts.timeout:
-                raise kit.stack.StackError("bulk is not done after %d s" % gw.opts.timeout, gw.gateway.process.log_path)
+                raise stack.StackError("bulk is not done after %d s" % gw.opts.timeout, gw.gateway.process.log_path)
             if sent > n // 20:
                 dest = kit.msisdn(URGENT_FIRST + len(wrote))[1:]
                 wrote[dest] = time.time() * 1000
                 gw.sim.ctl("mo wait=0 %s 10690 TD" % dest)
             time.sleep(URGENT_EVERY_S)
     if not wrote:
-        raise kit.stack.StackError("bulk was over before the first reply: take more contacts")
+        raise stack.StackError("bulk was over before the first reply: take more contacts")
     held = sum(gw.finish(cmp, n)["held"].values())
     gw.until(lambda: gw.sim.stats()["messages"]["unique"] >= n - held + len(wrote), "confirmations", 60)
     stats = gw.sim.stats()

@@ -14,6 +14,7 @@ import time
 
 import benchkit as kit
 import stack
+from bench_load import LOG_BYTES_PER_CONTACT
 
 SAMPLE_S, FAULT_S, FAULT_EVERY_S = 10, 5, 20
 LAP_MESSAGES = 3000000  # of the 4,194,304 that the simulator can tell apart
@@ -86,8 +87,7 @@ class Soak:
         return f["submitted"] + f["failed"] + f["expired"] + f["in_doubt"] + sum(f["held"].values())
 
     def run(self, aud):
-        knobs = self.gw.sim.ctl("get")
-        self.standard = {k: knobs["knobs"][k] if "knobs" in knobs else knobs[k] for fault in FAULTS if isinstance(fault, dict) for k in fault}
+        self.standard = self.gw.sim.ctl("get")
         while not self.over():
             self.lap(aud)
 
@@ -117,7 +117,7 @@ def soak(opts):
         gw.base(n)
         aud, _ = gw.audience(range(n))
         full = gw.send(aud, n).figures["contacts_per_s"]
-        kit.need_disk(full // 2 * opts.minutes * 60 * 1500, "a soak of %d minutes" % opts.minutes)
+        kit.need_disk(full // 2 * opts.minutes * 60 * LOG_BYTES_PER_CONTACT, "a soak of %d minutes" % opts.minutes)
         gw.route_rate(max(full // 2, 1))
         s = Soak(gw, n, opts.minutes * 60)
         s.run(aud)
