@@ -153,8 +153,9 @@ def nodes(opts):
                     before = gw.number(BY_SECOND)
                     runs[2].append(gw.send(auds.pop(), n, (second,)).figures)
                     shares.append((gw.number(BY_SECOND) - before) / n)
-            rate, cpu = ([kit.median(r[key] for r in runs[k]) for k in (1, 2)] for key in ("contacts_per_s", "cpu_us_per_contact_product"))
+            rate, lag, cpu = ([kit.median(r[key] for r in runs[k]) for k in (1, 2)] for key in ("contacts_per_s", "receipts_after_s", "cpu_us_per_contact_product"))
             figures.update({"contacts_per_s_1_node_" + name: round(rate[0]), "contacts_per_s_2_nodes_" + name: round(rate[1]), "rate_ratio_" + name: round(rate[1] / rate[0], 2),
+                            "receipts_after_s_1_node_" + name: lag[0], "receipts_after_s_2_nodes_" + name: lag[1],
                             "cpu_us_per_contact_1_node_" + name: cpu[0], "cpu_us_per_contact_2_nodes_" + name: cpu[1]})
         return {**figures, "share_of_second_node": round(kit.median(shares), 2), "rss_peak_bytes_daemon": kit.rss_peak(gw.pid)}
 
