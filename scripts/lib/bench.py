@@ -43,7 +43,7 @@ ROWS = (
         (("rate_ratio", "≥", 6), ("cpu_ratio", "≤", 0.2))),
     Row("soak", "half speed with faults for long: memory, vacuum, partitions, counters", bench_soak.soak, {"minutes": 60, "contacts": 200000},
         (("rss_ratio", "≤", 1.1), ("counter_drift", "≤", 0), ("partitions_missing", "≤", 0))),
-    Row("crash", "tests/scenario/crash_matrix.py with many rounds", bench_soak.crash, {"rounds": 200, "seed": 1}, ()),
+    Row("crash", "tests/scenario/crash_matrix.py with many rounds", bench_soak.crash, {"rounds": 200, "seed": 1, "contacts": 2000}, (("twice", "≤", 0), ("in_doubt_round_max", "≤", 1100))),
 )
 
 

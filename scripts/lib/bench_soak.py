@@ -131,12 +131,16 @@ def soak(opts):
 
 
 def crash(opts):
-    """tests/scenario/crash_matrix.py with many rounds; its last line is its figures."""
+    """tests/scenario/crash_matrix.py with many rounds. It tells of each; the last line holds the sums."""
     program = os.path.join(stack.ROOT, "tests/scenario/crash_matrix.py")
-    if not os.path.exists(program):
-        raise stack.StackError("%s is not part of this checkout" % program)
-    done = subprocess.run([sys.executable, "-B", program, "--build", opts.build, "--stage", opts.stage, "--rounds", str(opts.rounds), "--seed", str(opts.seed)],
-                          stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise stack.StackError("the crash matrix ended with %d: %s" % (done.returncode, done.stdout.strip()[-1500:]))
-    return {k: v for k, v in json.loads(done.stdout.splitlines()[-1]).items() if not isinstance(v, (list, dict))}
+    env = {**os.environ, "CAMPGW_BUILD": opts.build, "CAMPGW_STAGE": opts.stage}
+    matrix = subprocess.Popen([sys.executable, "-B", program, "--rounds", str(opts.rounds), "--seed", str(opts.seed), "--contacts", str(opts.contacts)], env=env, stdout=subprocess.PIPE, text=True)
+    last = ""
+    with matrix:
+        for line in matrix.stdout:
+            last = line
+            if not opts.quiet:
+                print(line.rstrip(), file=sys.stderr, flush=True)
+    if matrix.returncode:
+        raise stack.StackError("the crash matrix ended with %d" % matrix.returncode)
+    return json.loads(last.lstrip("# "))

@@ -421,6 +421,12 @@ class Matrix(harness.Field):
         if stats["complaints_total"] or stats["deliveries_lost"] or stats["deliveries_given_up"]:
             raise Wrong("the simulator complains: %s" % stats["complaints"])
 
+    @classmethod
+    def figures(cls, args, seconds):
+        t = cls.totals
+        return {"seed": args.seed, "rounds": args.rounds, "contacts": t["contacts"], "submitted": t["submitted"], "in_doubt": t["in doubt"], "in_doubt_round_max": max(cls.most.values(), default=0),
+                "in_doubt_bound": IN_DOUBT_MAX, "settled": t["settled"], "twice": t["twice"], "seconds": round(seconds)}
+
     def runTest(self):
         """A TestCase for its helpers: rounds are run by main()."""
 
@@ -483,9 +489,7 @@ def main():
     try:
         Matrix.begin(args.seed, args.contacts)
         ok = play(args)
-        t = Matrix.totals
-        print("# seed %d, %d s: %d contacts, %d submitted, %d in doubt (most in a round: %s; bound %d), %d settled by receipts, %d twice"
-              % (args.seed, time.monotonic() - began, t["contacts"], t["submitted"], t["in doubt"], dict(Matrix.most), IN_DOUBT_MAX, t["settled"], t["twice"]), flush=True)
+        print("# " + json.dumps(Matrix.figures(args, time.monotonic() - began)), flush=True)
     except unittest.SkipTest as e:
         print("# SKIP %s" % e)
         return 77
