@@ -7,11 +7,23 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/fuzz_ingest.h tests/fuzz/fuzz_upload.
 TESTS += tests/fuzz/replay.sh
 
 check_PROGRAMS += \
+	tests/fuzz/replay_address \
+	tests/fuzz/replay_api \
+	tests/fuzz/replay_config \
 	tests/fuzz/replay_csv \
 	tests/fuzz/replay_json \
 	tests/fuzz/replay_optout \
 	tests/fuzz/replay_template \
 	tests/fuzz/replay_ics
+tests_fuzz_replay_address_SOURCES = tests/fuzz/fuzz_address.c
+tests_fuzz_replay_address_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_address_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_api_SOURCES = tests/fuzz/fuzz_api.c
+tests_fuzz_replay_api_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_api_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_config_SOURCES = tests/fuzz/fuzz_config.c
+tests_fuzz_replay_config_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_config_LDADD = $(CORE_LIBS)
 tests_fuzz_replay_csv_SOURCES = tests/fuzz/fuzz_csv.c
 tests_fuzz_replay_csv_CPPFLAGS = $(REPLAY_CPPFLAGS)
 tests_fuzz_replay_csv_LDADD = $(CORE_LIBS)
@@ -29,7 +41,10 @@ tests_fuzz_replay_ics_CPPFLAGS = $(REPLAY_CPPFLAGS)
 tests_fuzz_replay_ics_LDADD = $(CORE_LIBS)
 
 if WITH_SMPP
-check_PROGRAMS += tests/fuzz/replay_smpp
+check_PROGRAMS += tests/fuzz/replay_smpp tests/fuzz/replay_receipt
+tests_fuzz_replay_receipt_SOURCES = tests/fuzz/fuzz_receipt.c
+tests_fuzz_replay_receipt_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS) -I$(srcdir)/tests/fuzz -DREPLAY_MAIN
+tests_fuzz_replay_receipt_LDADD = $(SMPP_LIBS)
 tests_fuzz_replay_smpp_SOURCES = tests/fuzz/fuzz_smpp.c
 tests_fuzz_replay_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS) -DREPLAY_MAIN
 tests_fuzz_replay_smpp_LDADD = $(SMPP_LIBS)
@@ -37,11 +52,23 @@ endif
 
 if WITH_FUZZ
 noinst_PROGRAMS += \
+	tests/fuzz/fuzz_address \
+	tests/fuzz/fuzz_api \
+	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_csv \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_optout \
 	tests/fuzz/fuzz_template \
 	tests/fuzz/fuzz_ics
+tests_fuzz_fuzz_address_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_address_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_address_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_api_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_api_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_api_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_config_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_config_LDADD = $(CORE_LIBS)
 tests_fuzz_fuzz_csv_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_csv_LDADD = $(CORE_LIBS)
@@ -59,7 +86,10 @@ tests_fuzz_fuzz_ics_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_ics_LDADD = $(CORE_LIBS)
 
 if WITH_SMPP
-noinst_PROGRAMS += tests/fuzz/fuzz_smpp
+noinst_PROGRAMS += tests/fuzz/fuzz_smpp tests/fuzz/fuzz_receipt
+tests_fuzz_fuzz_receipt_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
+tests_fuzz_fuzz_receipt_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_receipt_LDADD = $(SMPP_LIBS)
 tests_fuzz_fuzz_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
 tests_fuzz_fuzz_smpp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_smpp_LDADD = $(SMPP_LIBS)

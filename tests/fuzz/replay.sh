@@ -7,10 +7,13 @@ for corpus in "$corpora"/*/; do
     name=$(basename "$corpus")
     program=tests/fuzz/replay_$name
     n=$((n + 1))
-    if [ "$name" = smpp ] && [ ! -x "$program" ]; then
-        echo "ok $n - $name # SKIP built without channel_smpp"
-        continue
-    fi
+    case $name in smpp | receipt)
+        if [ ! -x "$program" ]; then
+            echo "ok $n - $name # SKIP built without channel_smpp"
+            continue
+        fi
+        ;;
+    esac
     set -- "$corpus"*
     if said=$("$program" "$@" 2>&1) && printf '%s\n' "$said" | grep -q -x -E "$# (inputs|files) replayed"; then
         echo "ok $n - $name: $# inputs"
