@@ -76,17 +76,45 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(again);
 }
 
+/* Octets of the character at s, 0 when there is none (RFC 3629 4: no overlong forms, no surrogates,
+ * nothing above U+10FFFF). */
+static size_t character(const unsigned char *s, size_t left)
+{
+    size_t n = s[0] < 0x80   ? 1
+               : s[0] < 0xc2 ? 0
+               : s[0] < 0xe0 ? 2
+               : s[0] < 0xf0 ? 3
+               : s[0] < 0xf5 ? 4
+                             : 0;
+    if (n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+/* Texts are cut to the size of their arrays here and there, also within a character, and one broken
+ * octet would make the whole document no JSON: it becomes U+FFFD. */
 void buf_put_json(struct buf *b, const char *s, size_t len)
 {
     buf_putc(b, '"');
     size_t from = 0;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len;) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        size_t n = character((const unsigned char *)s + i, len - i);
+        if (n > 1 || (n == 1 && c >= 0x20 && c != '"' && c != '\\')) {
+            i += n;
             continue;
+        }
         buf_put(b, s + from, i - from);
-        from = i + 1;
-        if (c == '"' || c == '\\')
+        from = ++i;
+        if (!n)
+            buf_puts(b, "\xef\xbf\xbd");
+        else if (c == '"' || c == '\\')
             buf_printf(b, "\\%c", c);
         else
             buf_printf(b, "\\u%04x", c);

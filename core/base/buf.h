@@ -23,7 +23,7 @@ void buf_put(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) CGW_PRINTF(2, 3);
-/* JSON string with quotes and escapes; len bytes of valid UTF-8. */
+/* JSON string with quotes and escapes; what is not UTF-8 in it becomes U+FFFD. */
 void buf_put_json(struct buf *b, const char *s, size_t len);
 const char *buf_str(struct buf *b); /* NUL-terminated view; "" when empty or failed */
 
