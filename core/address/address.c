@@ -96,7 +96,7 @@ static bool label_ok(const char *s, size_t len)
 static bool domain_ok(const char *s, size_t len)
 {
     uint32_t labels = 0;
-    bool digits_only = true;
+    bool digits_only = false;
     if (len > DOMAIN_MAX)
         return false;
     for (const char *end = s + len; s <= end; labels++) {
@@ -104,7 +104,9 @@ static bool domain_ok(const char *s, size_t len)
         size_t n = (size_t)((dot ? dot : end) - s);
         if (!label_ok(s, n))
             return false;
-        digits_only = strspn(s, "0123456789") >= n;
+        digits_only = true; /* of the last one */
+        for (size_t i = 0; i < n; i++)
+            digits_only = digits_only && s[i] >= '0' && s[i] <= '9';
         s += n + 1;
     }
     return labels >= 2 && !digits_only; /* a numeric last label would be an IP address */
