@@ -96,7 +96,7 @@ CREATE TABLE calendar (
 -- cap_counter: counts people reached actively. period >= 0: (day of period start since 2000-01-01) * 8 + kind; period < 0: sliding cap of slot -(period+1).
 CREATE TABLE cap_counter (
   period int4 NOT NULL, part int4 NOT NULL, customer_id int8 NOT NULL, n int2[] NOT NULL DEFAULT '{}', recent int2[] NOT NULL DEFAULT '{}',
-  PRIMARY KEY (period, part, customer_id)) PARTITION BY RANGE (period);
+  PRIMARY KEY (part, period, customer_id)) PARTITION BY RANGE (period);
 CREATE TABLE cap_counter_sliding PARTITION OF cap_counter FOR VALUES FROM (MINVALUE) TO (0) WITH (fillfactor = 60);
 CREATE TABLE cap_release (              -- a reservation given back, at most once
   part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, contact_id, attempt));
@@ -201,7 +201,8 @@ CREATE TABLE receipt_early (            -- receipts that came before their submi
 CREATE INDEX ON receipt_early (refh);
 
 -- ---------------------------------------------------------------------------------------------- responses
-CREATE TABLE response_text (text_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part int4 NOT NULL, customer_id int8 NOT NULL, body text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE response_text (
+  part int4 NOT NULL, text_id int8 GENERATED ALWAYS AS IDENTITY, customer_id int8 NOT NULL, body text NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, text_id));
 CREATE INDEX ON response_text USING brin (at);
 CREATE TABLE response (                 -- immutable
   part int4 NOT NULL, response_id int8 GENERATED ALWAYS AS IDENTITY, customer_id int8 NOT NULL, ts timestamptz NOT NULL, channel int2 NOT NULL, own_address text NOT NULL, instance text NOT NULL,

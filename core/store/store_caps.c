@@ -43,7 +43,7 @@ static int reserve_period(struct db *db, int32_t part, const struct rules *rules
     for (unsigned i = 0; i < len; i++)
         buf_printf(&sql, "%s%d", i ? "," : "", first[i]);
     buf_printf(&sql,
-               "}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (period, part, customer_id) "
+               "}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) "
                "DO UPDATE SET %s WHERE %s",
                buf_str(&set), buf_str(&guard));
     struct db_params p;
@@ -77,7 +77,7 @@ static int reserve_sliding(struct db *db, int32_t part, const struct cap *cap, i
     int rc = db_exec(db,
                      "INSERT INTO cap_counter AS w (period, part, customer_id, recent) SELECT $1, "
                      "$2, id, ARRAY[$4::int2] FROM unnest($3::int8[]) id ORDER BY id"
-                     " ON CONFLICT (period, part, customer_id) DO UPDATE SET recent = (w.recent || "
+                     " ON CONFLICT (part, period, customer_id) DO UPDATE SET recent = (w.recent || "
                      "$4::int2)[greatest(1, cardinality(w.recent) + 2 - 32):]"
                      " WHERE (SELECT count(*) FROM unnest(w.recent) d WHERE d > $5) < $6",
                      &p, &rows, diag);

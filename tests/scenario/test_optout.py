@@ -48,7 +48,7 @@ class Replies(harness.Field):
 
     def response(self, person, text):
         """(meaning, public id of the campaign it was attributed to) of a stored reply."""
-        rows = self.rows("SELECT p.meaning, coalesce(c.public_id, '') FROM response p JOIN response_text t ON t.text_id = p.text_ref"
+        rows = self.rows("SELECT p.meaning, coalesce(c.public_id, '') FROM response p JOIN response_text t ON t.part = p.part AND t.text_id = p.text_ref"
                          " LEFT JOIN attribution a ON a.part = p.part AND a.response_id = p.response_id LEFT JOIN wave w ON w.wave_id = a.contact_id >> 32 LEFT JOIN campaign c USING (campaign_id)"
                          " WHERE t.body = '%s' AND t.customer_id = p.customer_id AND EXISTS (SELECT FROM recipient r WHERE r.customer_id = p.customer_id AND r.address = '%s') GROUP BY 1, 2"
                          % (text.replace("'", "''"), person.msisdn))
