@@ -24,6 +24,8 @@ run() {
 run tests/contract/plugin_refusals "$fixtures"
 run tests/contract/plugin_conf "$loopback/channel_loopback.so"
 run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so"
+run tests/stress/race_base
+run tests/stress/race_instance "$loopback/channel_loopback.so"
 run "$here/plugin_check_verdicts.sh" ./campgw-plugin-check "$fixtures" "$loopback" "$broadcast"
 echo "1..$n"
 exit "$bad"

@@ -33,3 +33,11 @@ tests_db_test_store_people_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_store_people_LDADD = $(TEST_LIBS)
 endif
 EXTRA_DIST += tests/db/verify_seals.sql tests/db/verify_roots.sql
+
+# threads over one database; run by scripts/test db like the others, and under ThreadSanitizer, where Criterion does not run
+check_PROGRAMS += tests/db/race_rules
+TESTS += tests/db/race_rules
+tests_db_race_rules_SOURCES = tests/db/race_rules.c tests/stress/race.h
+tests_db_race_rules_CPPFLAGS = $(CORE_CPPFLAGS) -I$(srcdir)/tests/stress
+tests_db_race_rules_LDADD = $(CORE_LIBS)
+EXTRA_DIST += tests/db/run_shape.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/stress/local.mk - programs that measure; built by `make check`, run by hand or by scripts/bench.
+# tests/stress/local.mk - programs that measure, run by hand or by scripts/bench, and programs that race.
 stress_tools = tests/stress/bench_policy tests/stress/http_pump
 check_PROGRAMS += $(stress_tools)
 tests_stress_bench_policy_CPPFLAGS = $(CORE_CPPFLAGS)
@@ -7,3 +7,12 @@ tests_stress_bench_policy_LDADD = $(CORE_LIBS)
 stress: $(stress_tools)
 .PHONY: stress
 EXTRA_DIST += tests/bench
+
+# race_*: threads against one object; run by tests/contract/plugin_all.sh, and once more under ThreadSanitizer by scripts/test sanitize.
+check_PROGRAMS += tests/stress/race_base tests/stress/race_instance
+tests_stress_race_base_SOURCES = tests/stress/race_base.c tests/stress/race.h
+tests_stress_race_base_CPPFLAGS = $(CORE_CPPFLAGS)
+tests_stress_race_base_LDADD = $(CORE_LIBS)
+tests_stress_race_instance_SOURCES = tests/stress/race_instance.c tests/stress/race.h
+tests_stress_race_instance_CPPFLAGS = $(CORE_CPPFLAGS)
+tests_stress_race_instance_LDADD = $(CORE_LIBS)
