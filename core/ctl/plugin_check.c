@@ -19,6 +19,8 @@
 #include <time.h>
 
 #define CLAUSE_SECONDS 30
+#define END_MS 10000  /* from its answer to the end of its process */
+#define CRASH_MS 1000 /* a crashing process closes its pipe before it can be waited for */
 #define INVENTED_SECRET "check"
 
 static const char usage_text[] =
@@ -152,6 +154,17 @@ static enum verdict ended_early(const struct clause *clause, int status, bool hu
     return check_fail(why, "ended the process with status %d", WEXITSTATUS(status));
 }
 
+static bool wait_end(pid_t pid, int ms, int *ret_status)
+{
+    const struct timespec nap = {.tv_nsec = 20000000};
+    for (; waitpid(pid, ret_status, WNOHANG) != pid; ms -= 20) {
+        if (ms <= 0)
+            return false;
+        (void)nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
 static enum verdict run_clause(const struct checker *c, const struct clause *clause, char *why)
 {
     int fds[2], status = 0;
@@ -171,21 +184,15 @@ static enum verdict run_clause(const struct checker *c, const struct clause *cla
     (void)close(fds[1]);
     bool answered = read_answer(fds[0], &a);
     (void)close(fds[0]);
-    /* Without an answer it either is dead already (the pipe closed) or hangs. */
-    bool hung = !answered && waitpid(pid, &status, WNOHANG) == 0 && !kill(pid, 0);
-    struct timespec nap = {.tv_nsec = 100000000};
-    for (int i = 0; hung && i < 10;
-         i++) { /* a crashing process closes its pipe a moment before it can be waited for */
-        (void)nanosleep(&nap, NULL);
-        if (waitpid(pid, &status, WNOHANG) == pid)
-            return ended_early(clause, status, false, why);
-    }
-    if (answered || hung) {
+    /* Behind its answer it ends at once; what watches over it, such as valgrind, takes longer and
+     * speaks through the status. */
+    bool ended = wait_end(pid, answered ? END_MS : CRASH_MS, &status);
+    if (!ended) {
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
     }
-    if (!answered)
-        return ended_early(clause, status, hung, why);
+    if (!answered || (ended && status))
+        return ended_early(clause, status, !ended, why);
     (void)snprintf(why, CHECK_WHY_MAX, "%s", a.why);
     return (enum verdict)a.verdict;
 }

@@ -25,4 +25,4 @@ installcheck-local:
 	$(SHELL) $(srcdir)/tests/contract/installcheck.sh '$(abs_top_srcdir)' installcheck.tmp
 clean-local:
 	rm -rf installcheck.tmp
-EXTRA_DIST += tests/contract/installcheck.sh
+EXTRA_DIST += tests/contract/installcheck.sh tests/contract/valgrind.sh
