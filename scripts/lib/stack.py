@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -39,6 +40,17 @@ def tail(path, lines=20):
             return "".join(collections.deque(f, lines))
     except OSError:
         return ""
+
+
+def sanitizer_says(path, lines=60):
+    """The first report of a sanitizer in a log, "" when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+    except OSError:
+        return ""
+    found = re.search(r"^.*(?:(?:ERROR|WARNING): \w+Sanitizer|: runtime error: )", text, re.M)
+    return "\n".join(text[found.start():].splitlines()[:lines]) if found else ""
 
 
 def pg_bin():

@@ -66,6 +66,9 @@ class Build:
         argv = (["sh", wrapper] if os.path.exists(wrapper) else []) + (["sh"] if name.endswith(".sh") else [sys.executable, "-B"] if name.endswith(".py") else []) + [path, *options]
         return ["sh", "-c", self.environment + ' exec "$@"', "sh", *argv]
 
+    def has_criterion(self):
+        return not self.raw_variable("NO_CRITERION")
+
     def tests(self, level):
         return [t for t in self.variable("TESTS") if t.startswith(WHERE[level])]
 
@@ -254,11 +257,12 @@ class Runner:
     def level_db(self):
         self.make(["check", "TESTS="], "check")
         names = [n for n in self.build.variable("check_PROGRAMS") if n.startswith("tests/db/")]
-        sources = {os.path.splitext(os.path.basename(p))[0] for p in glob.glob(os.path.join(ROOT, "tests/db/test_*.c"))}
+        sources = {os.path.splitext(os.path.basename(p))[0] for p in glob.glob(os.path.join(ROOT, "tests/db/test_*.c"))} if self.build.has_criterion() else set()
         for name in sorted(sources - {os.path.basename(n) for n in names}):
             self.add("db", name, "failed", "tests/db/%s.c is not part of the build" % name)
         if not names:
             raise Skipped("this build has none")
+        names += sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(ROOT, "tests/db/run_*.py")))
         with private("db", self.args.keep) as where:
             cluster = stack.Cluster(os.path.join(where, "pg"), durable=False)
             cluster.create()
@@ -269,7 +273,8 @@ class Runner:
                     cluster.sql("CREATE DATABASE t%d TEMPLATE model" % i, database="postgres")
 
                 def job(i, name):
-                    return self.program("db", name, self.build.command(name, *self.criterion_filter()), {"CAMPGW_TEST_DB": cluster.conninfo("campgw", "t%d" % i),
+                    argv = self.pytap(os.path.join(ROOT, name)) if name.endswith(".py") else self.build.command(name, *(self.criterion_filter() if "/test_" in name else []))
+                    return self.program("db", name, argv, {"CAMPGW_TEST_DB": cluster.conninfo("campgw", "t%d" % i),
                                                            "CAMPGW_TEST_OWNER_DB": cluster.conninfo("campgw_owner", "t%d" % i)})
                 self.together([lambda i=i, n=n: job(i, n) for i, n in enumerate(names)])
             finally:
@@ -287,7 +292,10 @@ class Runner:
             if self.args.all:
                 env["CAMPGW_LONG"] = "1"
                 env["CAMPGW_CRASH_CONTACTS"] = os.environ.get("CAMPGW_CRASH_CONTACTS", "50000")
-            self.cases += self.program(level, name, [sys.executable, "-B", os.path.join(ROOT, "scripts/lib/pytap.py"), path] + (["-k", self.args.k] if self.args.k else []), env)
+            self.cases += self.program(level, name, self.pytap(path), env)
+
+    def pytap(self, path):
+        return [sys.executable, "-B", os.path.join(ROOT, "scripts/lib/pytap.py"), path] + (["-k", self.args.k] if self.args.k else [])
 
     def level_api(self):
         self.make(["check", "TESTS="], "check")
@@ -349,26 +357,36 @@ class Runner:
         self.cases += self.simple("clang_builds_it_without_a_warning", ["sh", "-ec", build, os.path.join(ROOT, "configure")], "lint", directory)
 
     def level_sanitize(self):
-        """The same programs, built with the address and undefined behaviour sanitizers."""
-        plain, directory = self.build, os.path.join(self.out, "san")
+        """The same programs, built with sanitizers; two builds, because those of memory and of threads exclude each other."""
+        self.sanitized("san", "address,undefined", [self.level_unit, self.level_abi, self.level_contract, self.level_db, self.level_api, self.level_scenario])
+        self.sanitized("tsan", "thread", [self.level_contract, self.level_db, lambda: self.python("api", "tests/api/run_core.py"),
+                                          lambda: self.python("scenario", "tests/scenario/test_at_once.py")])
+        self.cases += self.program("contract", "tests/contract/valgrind.sh", ["sh", os.path.join(ROOT, "tests/contract/valgrind.sh"), self.build.dir])
+
+    def sanitized(self, name, sanitizers, levels):
+        plain, directory = self.build, os.path.join(self.out, name)
         os.makedirs(directory, exist_ok=True)
-        self.build = Build(directory, os.path.join(directory, "stage"))
+        self.build = Build(directory, plain.stage + "-" + name)
         try:
             if not os.path.exists(os.path.join(directory, "config.status")):
-                status, text = self.launch([os.path.join(ROOT, "configure"), "--quiet", "--enable-sanitize=address,undefined"], self.log_path("sanitize", "configure"), 300)
+                status, text = self.launch([os.path.join(ROOT, "configure"), "--quiet", "--enable-sanitize=" + sanitizers], self.log_path("sanitize", name + "-configure"), 300)
                 if status:
                     raise stack.StackError("configure failed: " + text.strip()[-500:])
-            self.make(["all", "tests/sim/smscsim", "tests/sim/simctl"], "sanitize")
-            self.make(["install", "DESTDIR=" + self.build.stage], "sanitize-install")
-            self.prefix, mark = "sanitize-", len(self.cases)
-            for level in ("unit", "abi", "contract", "db", "api"):
+            self.make(["all", "tests/sim/smscsim", "tests/sim/simctl"], name)
+            log = self.log_path("build", name + "-stage")
+            if self.launch(["sh", "-c", 'ROOT=$1; . "$1/scripts/lib/common.sh"; cgw_stage "$2" "$3" "$4"', "sh", ROOT, directory, self.build.stage, log], log, 300)[0]:
+                raise stack.StackError("installing failed", log)
+            self.prefix, mark = name + "-", len(self.cases)
+            for level in levels:
                 try:
-                    getattr(self, "level_" + level)()
+                    level()
                 except Skipped as e:
-                    self.add("sanitize", level, "skipped", str(e))
+                    self.add("sanitize", name, "skipped", str(e))
             for case in self.cases[mark:]:
-                case.level, case.rerun = "sanitize", case.rerun and "scripts/test sanitize -k '%s'" % case.name
+                case.level, case.name, case.rerun = "sanitize", "%s: %s" % (name, case.name), case.rerun and "scripts/test sanitize -k '%s'" % case.name
         finally:
+            if self.args.stage_is_temporary:
+                shutil.rmtree(self.build.stage, ignore_errors=True)
             self.build, self.prefix = plain, ""
 
     def level_dist(self):

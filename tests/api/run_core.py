@@ -38,9 +38,10 @@ def setUpModule():
 
 def tearDownModule():
     code = DAEMON.stop()
+    log = DAEMON.log()
     CLUSTER.stop()
     if code:
-        raise AssertionError("the daemon ended with %d:\n%s" % (code, DAEMON.log()[-3000:] if os.path.exists(DAEMON.log_path) else "(log removed)"))
+        raise AssertionError("the daemon ended with %d:\n%s" % (code, log[-6000:]))
 
 
 class Case(unittest.TestCase):

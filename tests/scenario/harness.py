@@ -88,10 +88,13 @@ class Field(unittest.TestCase):
         cls.gateway.stop()
         cls.sim.stop()
         cls.cluster.stop("immediate")
+        reports = [said for said in (stack.sanitizer_says(p.log_path) for p in (cls.gateway.process, cls.sim.process)) if said]
         if os.environ.get("CAMPGW_TEST_KEEP"):
             print("# kept: " + cls.dir, flush=True)
         else:
             shutil.rmtree(cls.dir, ignore_errors=True)
+        if reports:
+            raise AssertionError("a sanitizer reported:\n" + "\n".join(reports))
 
     # ---- daemon ----
 
