@@ -19,7 +19,8 @@ ok() { # status, text
 # exit status.
 finds() { # sin, clause
     out=$(ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=stderr" \
-        UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=stderr" "$checker" --option "sin=$1" --only "$2" "$rogue")
+        UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=stderr" \
+        TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=stderr" "$checker" --option "sin=$1" --only "$2" "$rogue")
     [ $? -eq 1 ] && printf '%s\n' "$out" | grep -q "^FAIL $2: ."
     ok $? "$1 is found by $2"
     [ -z "$out" ] || printf '%s\n' "$out" | sed 's/^/# /'
