@@ -48,7 +48,6 @@ EVERYWHERE = {
     "store_doubt_find": "a receipt without a known id is matched by address; the table is small and short-lived",
     "store_doubt_count": "a gauge",
     "store_root_append": "signs the heads of all chains, once an hour",
-    "store_housekeeping": "removes what has expired, once an hour",
     "store_customer_by_external": "support looks for a customer by the id of another system",
     "store_dnd_delete": "a whole list is deleted",
     "store_dnd_fill_may": "is the list empty? asked once per upload",
