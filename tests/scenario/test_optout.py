@@ -126,6 +126,16 @@ class NotAnOptOut(Replies):
         self.assertEqual((funnel["held"], reached), ({}, {person, other}))
         self.assertEqual(self.confirmations(person), [])
 
+    def test_an_answer_is_allowed_to_who_wrote_and_to_nobody_else(self):
+        """Class `reply` needs no consent, because the person wrote within 10 minutes."""
+        wrote, silent = self.people(2)
+        self.reach([wrote, silent], "4")  # known, and held: they never agreed to marketing
+        self.assertNotEqual(self.verdict(wrote, contact_class="reply")["verdict"], "ALLOW")
+        self.say(wrote, "where is my parcel?")
+        self.assertTrue(self.until(lambda: self.verdict(wrote, contact_class="reply")["verdict"] == "ALLOW"), self.verdict(wrote, contact_class="reply"))
+        self.assertNotEqual(self.verdict(silent, contact_class="reply")["verdict"], "ALLOW")
+        self.assertNotEqual(self.verdict(wrote)["verdict"], "ALLOW")
+
     def test_an_opt_out_is_kept_and_attributed_too(self):
         (person,) = self.consenting(1)
         cmp, _, _ = self.reach([person], "1")
