@@ -44,6 +44,7 @@ EVERYWHERE = {
     "store_parts_retake": "leases: 64 small rows, in part order",
     "store_parts_acquire": "leases: 64 small rows, in part order",
     "store_parts_renew": "leases: 64 small rows, in part order",
+    "store_nodes_disconnect": "does the node hold a living lease? 64 small rows, when a node has fallen silent",
     "store_refs_find": "a receipt names the provider's id, not the person; one hash index lookup per shard",
     "store_doubt_find": "a receipt without a known id is matched by address; the table is small and short-lived",
     "store_doubt_count": "a gauge",
