@@ -57,7 +57,7 @@ static int alloc_lists(struct flush *f)
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
-static int lock_parts(struct flush *f)
+static int lock_parts(struct flush *f, struct flush_proof *proof)
 {
     int rc = 0;
     for (int32_t p = 0; rc == 0 && p < STORE_PARTS; p++) {
@@ -65,6 +65,7 @@ static int lock_parts(struct flush *f)
             continue;
         rc = store_part_lock(f->db, p, "", 0, &f->lock[p],
                              f->diag); /* a fenced node must still store what it knows */
+        proof->xid = f->lock[p].xid;
         f->seal_no[p] = f->lock[p].seal_no + 1;
         if (f->lock[p].flush_no != f->w->flush_no[p])
             f->w->turn[p]++;
@@ -180,7 +181,7 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
     if (rc == 0)
         rc = flush_inbound_parts(f);
     if (rc == 0)
-        rc = lock_parts(f);
+        rc = lock_parts(f, proof);
     if (rc == 0)
         rc = flush_overtaken(f);
     if (rc == 0)
@@ -253,9 +254,9 @@ int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int 
     if (rc == 0)
         rc = db_begin(db, diag);
     if (rc == 0)
-        rc = store_xid(db, &ret->xid, diag);
-    if (rc == 0)
         rc = flush_rows(f, ret);
+    if (rc == 0 && !ret->xid)
+        rc = store_xid(db, &ret->xid, diag);
     if (rc == 0)
         rc = db_commit(db, diag);
     if (rc == 0)

@@ -114,6 +114,7 @@ struct outcome_writer {
     char owner[64];
     struct item *chunks[1024]; /* sent chunks waiting for their last result */
     int n_chunks;
+    int last_batch;      /* items of the last flush */
     int64_t early_known; /* rows in receipt_early, roughly: 0 = no need to look */
     int64_t doubts_known;
     int64_t swept_id, swept_mono_ms; /* receipt_early: where the sweep stands */

@@ -21,6 +21,7 @@
 #define SWEEP_MS 2000
 #define QUIET_MS 3 /* without a new item for so long, flush what is there */
 #define SWEEP_ROWS 200
+#define FEW 100 /* items that are worth a flush of their own */
 #define CHUNKS_MS 20
 #define IDLE_MS 250
 
@@ -255,18 +256,44 @@ static int try_flush(struct outcome_writer *w, struct item **items, int n, bool 
     return rc;
 }
 
+static bool from_peer(const struct item *it)
+{
+    return (it->kind == ITEM_RECEIPT || it->kind == ITEM_INBOUND) && !it->early_id;
+}
+
+/* One call for what came in a row over the same instance: each call wakes its loop. */
+static void tell_stored(struct outcome_writer *w, struct item **items, int n)
+{
+    uint64_t acks[128];
+    uint32_t m = 0;
+    const char *instance = "";
+    for (int i = 0; i < n; i++) {
+        const struct item *it = items[i];
+        if (!from_peer(it) || !it->ack)
+            continue;
+        if (m && (m == ARRAY_LEN(acks) || strcmp(instance, it->instance) != 0)) {
+            w->cfg.stored(w->cfg.ctx, instance, acks, m);
+            m = 0;
+        }
+        instance = it->instance;
+        acks[m++] = it->ack;
+    }
+    if (m)
+        w->cfg.stored(w->cfg.ctx, instance, acks, m);
+}
+
 /* durable: false when the writer stops without the database; then no peer is told that its words
  * are kept. */
 static void tell(struct outcome_writer *w, struct item **items, int n, bool wake, bool durable)
 {
     struct outcome_contact *settled = malloc((size_t)n * sizeof *settled);
     uint32_t m = 0;
+    if (durable && w->cfg.stored)
+        tell_stored(w, items, n);
     for (int i = 0; i < n; i++) {
         struct item *it = items[i];
-        if ((it->kind == ITEM_RECEIPT || it->kind == ITEM_INBOUND) && !it->early_id) {
+        if (from_peer(it)) {
             atomic_fetch_sub(&w->waiting, 1);
-            if (durable && it->ack && w->cfg.stored)
-                w->cfg.stored(w->cfg.ctx, it->instance, &it->ack, 1);
         } else if (it->kind == ITEM_CHUNK) {
             it->done(it->run);
             wake = true;
@@ -393,16 +420,20 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
     /* sent chunks are looked at again and again until their last result is in */
     int n = (int)ring_take(&w->ring, batch, 1, (size_t)max, w->n_chunks ? CHUNKS_MS : IDLE_MS);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
-    while (n && n < max) {
+    /* Peers hand over as much as their windows hold and wait for our answers: as many as last time
+     * are all that will come, so do not wait for more. */
+    int enough = w->last_batch >= FEW ? w->last_batch : max;
+    while (n && n < max && n < enough) {
         int64_t left = until - clock_mono_ms();
         if (left <= 0 || atomic_load(&w->stop))
             break;
-        size_t more = ring_take(&w->ring, batch + n, (size_t)(max - n), (size_t)(max - n),
+        size_t more = ring_take(&w->ring, batch + n, (size_t)(enough - n), (size_t)(max - n),
                                 left < QUIET_MS ? (int)left : QUIET_MS);
         if (more == 0)
             break; /* nobody else is coming: peers wait for these rows before they send more */
         n += (int)more;
     }
+    w->last_batch = n;
     int keep = 0;
     for (int i = 0; i < n; i++) { /* chunks wait aside until their results are in */
         if (batch[i]->kind == ITEM_CHUNK && w->n_chunks < (int)ARRAY_LEN(w->chunks))

@@ -11,8 +11,8 @@
 
 struct part_lock {
     int32_t part;
-    int64_t epoch, seal_no, flush_no, now_ms /* database time, unshifted; this and the next three
-                                      only for a holder (epoch given) */
+    int64_t epoch, seal_no, flush_no, xid, now_ms /* database time, unshifted; this and the next
+                                      three only for a holder (epoch given) */
         ,
         facts_ver;
     int32_t rules_version;

@@ -9,12 +9,15 @@
 
 int64_t store_ref_hash(const char *instance, const char *ref)
 {
-    unsigned char h[crypto_generichash_BYTES_MIN];
-    crypto_generichash_state st;
-    (void)crypto_generichash_init(&st, NULL, 0, sizeof h);
-    (void)crypto_generichash_update(&st, (const unsigned char *)instance, strlen(instance) + 1);
-    (void)crypto_generichash_update(&st, (const unsigned char *)ref, strlen(ref));
-    (void)crypto_generichash_final(&st, h, sizeof h);
+    /* Not a secret and compared with the text afterwards: the key only has to be the same always.
+     */
+    static const unsigned char key[crypto_shorthash_siphashx24_KEYBYTES] = "campgw reference";
+    unsigned char h[crypto_shorthash_siphashx24_BYTES], text[48 + CGW_PROVIDER_ID_MAX];
+    size_t n = strnlen(instance, 47), m = strnlen(ref, CGW_PROVIDER_ID_MAX);
+    memcpy(text, instance, n);
+    text[n++] = 0;
+    memcpy(text + n, ref, m);
+    (void)crypto_shorthash_siphashx24(h, text, n + m, key);
     int64_t v;
     memcpy(&v, h, sizeof v);
     v &= INT64_MAX;

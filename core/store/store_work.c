@@ -37,11 +37,11 @@ int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch
     dbp_text(&p, node);
     dbp_int8(&p, epoch);
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(
-        db,
-        "SELECT seal_no, digest, epoch, flush_no FROM part_head WHERE part = $1 AND ($3 = 0 OR "
-        "(node = $2 AND epoch = $3)) FOR UPDATE",
-        &p, &r, diag);
+    int rc = db_query(db,
+                      "SELECT seal_no, digest, epoch, flush_no, pg_current_xact_id()::text::int8 "
+                      "FROM part_head WHERE part = $1 AND ($3 = 0 OR "
+                      "(node = $2 AND epoch = $3)) FOR UPDATE",
+                      &p, &r, diag);
     if (rc < 0)
         return rc;
     if (dbr_rows(r) != 1)
@@ -49,7 +49,8 @@ int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch
     *ret = (struct part_lock){.part = part,
                               .epoch = dbr_int(r, 0, 2),
                               .seal_no = dbr_int(r, 0, 0),
-                              .flush_no = dbr_int(r, 0, 3)};
+                              .flush_no = dbr_int(r, 0, 3),
+                              .xid = dbr_int(r, 0, 4)};
     if (dbr_len(r, 0, 1) != SEAL_DIGEST)
         return diag_set(diag, CGW_EDB, "", "part %d has no chain head of %d bytes", part,
                         SEAL_DIGEST);
