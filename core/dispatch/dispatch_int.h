@@ -86,6 +86,7 @@ struct worker {
     struct db *db;
     struct contact_row *rows; /* STORE_CHUNK_ROWS, owned */
     struct batch batch;
+    struct facts_habit habit;
     uint64_t seen_wakes;
 };
 

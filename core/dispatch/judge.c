@@ -24,7 +24,8 @@ uint32_t judge_caps(const struct batch *b)
 int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag)
 {
     struct batch *b = &w->batch;
-    struct facts_query q = {.part = b->chunk.part,
+    struct facts_query q = {.habit = &w->habit,
+                            .part = b->chunk.part,
                             .partner_id = b->wave->partner_id,
                             .contact_class = b->wave->contact_class,
                             .channel = b->wave->channel,

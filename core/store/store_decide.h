@@ -81,7 +81,13 @@ int store_echo_claim(struct db *db, int32_t part, int32_t wave_id, int32_t set_i
                      bool all, struct arena *a, struct contact_row *rows, int max, int *ret_n,
                      struct diag *diag) CGW_NODISCARD;
 
+/* What a dispatcher has learned of the tables: zero at its start. */
+enum facts_read { FACTS_DND, FACTS_CONSENT, FACTS_CAPS, FACTS_READS };
+struct facts_habit {
+    uint8_t probe_for[FACTS_READS]; /* chunks that are probed, because a range was too full */
+};
 struct facts_query {
+    struct facts_habit *habit; /* borrowed; NULL: people are probed one by one */
     int32_t part, partner_id;
     uint32_t contact_class, channel;
     int16_t purpose;

@@ -26,21 +26,73 @@ static struct contact_row *seek(struct merge *m, int64_t customer_id)
     for (struct contact_row *row = seek(m, id);                                                    \
          row && row < (m)->rows + (m)->n && row->customer_id == (id); row++)
 
-/* How every read finds its people: one probe of the key each, whatever the planner believes of a
- * table that was never analysed. With = ANY it takes the rows of the whole part and filters them by
- * the array as long as it thinks that they are few; OFFSET 0 keeps the probe from becoming a join.
- */
-#define EACH_ID " FROM unnest($2::int8[]) u (id) CROSS JOIN LATERAL (SELECT * FROM "
-#define OF_ID " WHERE part = $1 AND customer_id = u.id"
+/* How a read finds its people. RANGE takes what the table holds between the first and the last of
+ * them: a few hundred rows of a list, where 5,000 probes would find nothing. PROBE looks each up by
+ * key, for tables that hold far more people than the chunk; whatever the planner believes of a
+ * table that was never analysed: OFFSET 0 keeps the probe from becoming a join, and = ANY could
+ * become a filter over the whole part. extra is a condition with parameters from $5 (RANGE) or $3
+ * (PROBE). */
+#define RANGE(cols, table, extra, order)                                                           \
+    "SELECT customer_id, " cols " FROM " table " WHERE part = $1 AND customer_id BETWEEN $2 AND "  \
+    "$3 " extra " ORDER BY customer_id" order " LIMIT $4"
+#define PROBE(cols, table, extra, order)                                                           \
+    "SELECT u.id, " cols                                                                           \
+    " FROM unnest($2::int8[]) u (id) CROSS JOIN LATERAL (SELECT * FROM " table                     \
+    " WHERE part = $1 AND customer_id = u.id " extra " OFFSET 0) x ORDER BY u.id" order
+#define RANGE_PEOPLE_MIN 100 /* fewer are probed */
+#define RANGE_ROWS 3         /* rows read per person before probing would have been cheaper */
+#define PROBE_FOR 32         /* chunks, after a range that was too full */
 
-static void key_params(struct db_params *p, int32_t part, const struct contact_row *rows, int n,
-                       int64_t *ids)
+struct read {
+    const char *range, *probe;
+    int32_t extra[3];
+    int n_extra;
+};
+
+static void extras(struct db_params *p, const struct read *what)
 {
+    for (int i = 0; i < what->n_extra; i++)
+        dbp_int4(p, what->extra[i]);
+}
+
+static int by_range(struct db *db, const struct facts_query *q, const struct read *what,
+                    const struct contact_row *rows, int n, struct db_result **ret,
+                    struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, q->part);
+    dbp_int8(&p, rows[0].customer_id);
+    dbp_int8(&p, rows[n - 1].customer_id);
+    dbp_int4(&p, n * RANGE_ROWS);
+    extras(&p, what);
+    return db_query(db, what->range, &p, ret, diag);
+}
+
+/* Rows of these people, sorted by customer; RANGE also returns others in between. */
+static int fetch(struct db *db, const struct facts_query *q, enum facts_read which,
+                 const struct read *what, const struct contact_row *rows, int n, int64_t *ids,
+                 struct db_result **ret, struct diag *diag)
+{
+    uint8_t *probe_for = q->habit ? &q->habit->probe_for[which] : NULL;
+    if (probe_for && *probe_for) {
+        --*probe_for;
+    } else if (probe_for && n >= RANGE_PEOPLE_MIN) {
+        int rc = by_range(db, q, what, rows, n, ret, diag);
+        if (rc < 0 || dbr_rows(*ret) < n * RANGE_ROWS)
+            return rc;
+        dbr_free(*ret); /* cut off: not all of them */
+        *ret = NULL;
+        *probe_for = PROBE_FOR;
+    }
+    struct db_params p;
     for (int i = 0; i < n; i++)
         ids[i] = rows[i].customer_id;
-    dbp_init(p);
-    dbp_int4(p, part);
-    dbp_int8_array(p, ids, (size_t)n);
+    dbp_init(&p);
+    dbp_int4(&p, q->part);
+    dbp_int8_array(&p, ids, (size_t)n);
+    extras(&p, what);
+    return db_query(db, what->probe, &p, ret, diag);
 }
 
 static int dnd_rank(int32_t scope)
@@ -51,18 +103,17 @@ static int dnd_rank(int32_t scope)
 static int read_dnd(struct db *db, const struct facts_query *q, struct contact_row *rows, int n,
                     int64_t *ids, struct diag *diag)
 {
-    struct db_params p;
-    key_params(&p, q->part, rows, n, ids);
-    dbp_int4(&p, DND_SCOPE_CHANNEL(q->channel));
-    dbp_int4(&p, DND_SCOPE_CLASS(q->contact_class));
-    dbp_int4(&p, q->partner_id);
-    auto_dbr struct db_result *r = NULL;
     /* scope + 0: keeps scope from becoming a second index key */
-    int rc = db_query(db,
-                      "SELECT u.id, d.scope, d.reason, d.list_id" EACH_ID "dnd" OF_ID
-                      " AND scope + 0 IN (0, $3, $4) AND partner_id IN (0, $5) OFFSET 0) d"
-                      " ORDER BY u.id, d.scope DESC, d.list_id DESC",
-                      &p, &r, diag);
+#define DND(a, b, c) "AND scope + 0 IN (0, " a ", " b ") AND partner_id IN (0, " c ")"
+#define DND_ORDER ", scope DESC, list_id DESC"
+    const struct read what = {
+        .range = RANGE("scope, reason, list_id", "dnd", DND("$5", "$6", "$7"), DND_ORDER),
+        .probe = PROBE("scope, reason, list_id", "dnd", DND("$3", "$4", "$5"), DND_ORDER),
+        .extra = {DND_SCOPE_CHANNEL((int32_t)q->channel),
+                  DND_SCOPE_CLASS((int32_t)q->contact_class), q->partner_id},
+        .n_extra = 3};
+    auto_dbr struct db_result *r = NULL;
+    int rc = fetch(db, q, FACTS_DND, &what, rows, n, ids, &r, diag);
     if (rc < 0)
         return rc;
     static const uint32_t bit[] = {DND_HIT_ALL, DND_HIT_CHANNEL, DND_HIT_CLASS};
@@ -83,17 +134,15 @@ static int read_dnd(struct db *db, const struct facts_query *q, struct contact_r
 static int read_consent(struct db *db, const struct facts_query *q, struct contact_row *rows, int n,
                         int64_t *ids, struct diag *diag)
 {
-    struct db_params p;
-    key_params(&p, q->part, rows, n, ids);
-    dbp_int2(&p, q->purpose);
-    dbp_int2(&p, (int16_t)q->channel);
-    auto_dbr struct db_result *r = NULL;
     /* the person's latest word counts, whether it named the channel or spoke of all of them */
-    int rc = db_query(db,
-                      "SELECT u.id, c.state, c.expires" EACH_ID "consent" OF_ID
-                      " AND purpose + 0 = $3 AND channel + 0 IN (0, $4) OFFSET 0) c"
-                      " ORDER BY u.id, c.at, c.state",
-                      &p, &r, diag);
+#define CONSENT(a, b) "AND purpose + 0 = " a " AND channel + 0 IN (0, " b ")"
+    const struct read what = {
+        .range = RANGE("state, expires", "consent", CONSENT("$5", "$6"), ", at, state"),
+        .probe = PROBE("state, expires", "consent", CONSENT("$3", "$4"), ", at, state"),
+        .extra = {q->purpose, (int32_t)q->channel},
+        .n_extra = 2};
+    auto_dbr struct db_result *r = NULL;
+    int rc = fetch(db, q, FACTS_CONSENT, &what, rows, n, ids, &r, diag);
     if (rc < 0)
         return rc;
     struct merge m = {rows, n, 0};
@@ -121,14 +170,12 @@ static int read_period(struct db *db, const struct facts_query *q, int32_t perio
                        int32_t today, struct contact_row *rows, int n, int64_t *ids,
                        struct diag *diag)
 {
-    struct db_params p;
-    key_params(&p, q->part, rows, n, ids);
-    dbp_int4(&p, period);
+    const struct read what = {.range = RANGE("n, recent", "cap_counter", "AND period = $5", ""),
+                              .probe = PROBE("n, recent", "cap_counter", "AND period = $3", ""),
+                              .extra = {period},
+                              .n_extra = 1};
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db,
-                      "SELECT u.id, c.n, c.recent" EACH_ID "cap_counter" OF_ID
-                      " AND period = $3 OFFSET 0) c ORDER BY u.id",
-                      &p, &r, diag);
+    int rc = fetch(db, q, FACTS_CAPS, &what, rows, n, ids, &r, diag);
     if (rc < 0)
         return rc;
     struct merge m = {rows, n, 0};
@@ -175,6 +222,16 @@ static int read_caps(struct db *db, const struct facts_query *q, struct contact_
     return 0;
 }
 
+static void key_params(struct db_params *p, int32_t part, const struct contact_row *rows, int n,
+                       int64_t *ids)
+{
+    for (int i = 0; i < n; i++)
+        ids[i] = rows[i].customer_id;
+    dbp_init(p);
+    dbp_int4(p, part);
+    dbp_int8_array(p, ids, (size_t)n);
+}
+
 static int read_inbound(struct db *db, const struct facts_query *q, struct contact_row *rows, int n,
                         int64_t *ids, struct diag *diag)
 {
@@ -182,9 +239,7 @@ static int read_inbound(struct db *db, const struct facts_query *q, struct conta
     key_params(&p, q->part, rows, n, ids);
     dbp_ts(&p, q->now_ms - 600000); /* answers to the person's own act within 10 minutes */
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(
-        db, "SELECT DISTINCT u.id" EACH_ID "response" OF_ID " AND ts >= $3 OFFSET 0) r ORDER BY 1",
-        &p, &r, diag);
+    int rc = db_query(db, PROBE("ts", "response", "AND ts >= $3", ""), &p, &r, diag);
     struct merge m = {rows, n, 0};
     for (int i = 0; rc == 0 && i < dbr_rows(r); i++)
         FOR_SAME(&m, row, dbr_int(r, i, 0))
@@ -198,9 +253,7 @@ static int read_confirm(struct db *db, const struct facts_query *q, struct conta
     struct db_params p;
     key_params(&p, q->part, rows, n, ids);
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db,
-                      "SELECT u.id, c.contact_id" EACH_ID "optout_confirm" OF_ID
-                      " AND contact_id IS NOT NULL OFFSET 0) c ORDER BY u.id",
+    int rc = db_query(db, PROBE("contact_id", "optout_confirm", "AND contact_id IS NOT NULL", ""),
                       &p, &r, diag);
     struct merge m = {rows, n, 0};
     for (int i = 0; rc == 0 && i < dbr_rows(r); i++)

@@ -22,6 +22,8 @@ static unsigned char sign_public[32], sign_key[64], identity_key[32];
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, d.text)
 #define NODE "test"
 
+#define MAYBE_UNUSED __attribute__((unused)) /* not every program plays all of it */
+
 struct world {
     int32_t part, campaign_id, wave_id, set_id, route_id, n;
     int64_t epoch, first_seq;
@@ -89,7 +91,7 @@ static int by_id(const void *a, const void *b)
 }
 
 /* n people of one part in one set, one running wave, one chunk of all of them. */
-static void make_world(struct world *w, int32_t part, int n)
+MAYBE_UNUSED static void make_world(struct world *w, int32_t part, int n)
 {
     char tag[27];
     uint64_t bits[2];
@@ -145,7 +147,7 @@ static int64_t contact_of(const struct world *w, int i)
 }
 
 /* Decide the whole chunk ALLOW, counting `slots`, at a moment of the caller's choice. */
-static void decide_all(struct world *w, uint32_t slots, int64_t at_ms)
+MAYBE_UNUSED static void decide_all(struct world *w, uint32_t slots, int64_t at_ms)
 {
     struct part_lock lock;
     struct seal seal;
@@ -176,7 +178,7 @@ static void decide_all(struct world *w, uint32_t slots, int64_t at_ms)
 }
 
 /* Intent for the first n of the chunk. */
-static void intend(struct world *w, int n)
+MAYBE_UNUSED static void intend(struct world *w, int n)
 {
     struct intent_check check;
     struct chunk_ref c = {.part = w->part, .wave_id = w->wave_id, .chunk_no = 0};
