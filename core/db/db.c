@@ -162,18 +162,26 @@ static int statement_slot(struct db *db, const char *sql, const struct db_params
     return -1;
 }
 
+/* Arrays moved while they grew: point into their final place now. */
+static int settle_params(struct db_params *p, struct diag *diag)
+{
+    if (p->failed)
+        return diag_set(diag, CGW_ELIMIT, "",
+                        "statement parameters exceed %d or their memory bound", DB_PARAMS_MAX);
+    for (int i = 0; i < p->n; i++)
+        if (p->array_at[i] != SIZE_MAX)
+            p->value[i] = p->arrays.data + p->array_at[i];
+    return 0;
+}
+
 static int run(struct db *db, const char *sql, struct db_params *p, PGresult **ret,
                struct diag *diag)
 {
     static const struct db_params none;
     const struct db_params *a = p ? p : &none;
-    if (a->failed)
-        return diag_set(diag, CGW_ELIMIT, "",
-                        "statement parameters exceed %d or their memory bound", DB_PARAMS_MAX);
-    for (int i = 0; p && i < p->n;
-         i++) /* arrays moved while they grew: point into their final place now */
-        if (p->array_at[i] != SIZE_MAX)
-            p->value[i] = p->arrays.data + p->array_at[i];
+    int rc = p ? settle_params(p, diag) : 0;
+    if (rc < 0)
+        return rc;
     int slot = statement_slot(db, sql, a, diag);
     if (slot < -1)
         return slot;
@@ -187,11 +195,23 @@ static int run(struct db *db, const char *sql, struct db_params *p, PGresult **r
     }
     ExecStatusType st = PQresultStatus(res);
     if (st != PGRES_COMMAND_OK && st != PGRES_TUPLES_OK) {
-        int rc = db_fail(db, res, diag);
+        rc = db_fail(db, res, diag);
         PQclear(res);
         return rc;
     }
     *ret = res;
+    return 0;
+}
+
+static int wrap(PGresult *res, struct db_result **ret, struct diag *diag)
+{
+    struct db_result *r = malloc(sizeof *r);
+    if (!r) {
+        PQclear(res);
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    }
+    r->res = res;
+    *ret = r;
     return 0;
 }
 
@@ -202,16 +222,81 @@ int db_query(struct db *db, const char *sql, struct db_params *p, struct db_resu
     int rc = run(db, sql, p, &res, diag);
     if (p)
         dbp_done(p);
-    if (rc < 0)
-        return rc;
-    struct db_result *r = malloc(sizeof *r);
-    if (!r) {
+    return rc < 0 ? rc : wrap(res, ret, diag);
+}
+
+/* ---- the same statement many times (libpq documentation, "Pipeline Mode")
+ * ------------------------------------------------------------------------- */
+static int send_each(struct db *db, int slot, const struct db_params *p, int n, struct diag *diag)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "s%d", slot);
+    bool ok = PQenterPipelineMode(db->conn) == 1;
+    for (int i = 0; ok && i < n; i++)
+        ok = PQsendQueryPrepared(db->conn, name, p[i].n, p[i].value, p[i].len, p[i].format, 1) == 1;
+    ok = ok && PQpipelineSync(db->conn) == 1;
+    return ok ? 0 : db_fail(db, NULL, diag);
+}
+
+/* One answer and the NULL behind it. After the first failure, which was told, the others are
+ * "aborted": no words, no state. */
+static int take_answer(struct db *db, struct db_result **ret, struct diag *diag)
+{
+    PGresult *res = PQgetResult(db->conn);
+    ExecStatusType st = PQresultStatus(res);
+    int rc = CGW_EDB;
+    if (st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK) {
+        rc = wrap(res, ret, diag);
+    } else if (st == PGRES_PIPELINE_ABORTED) {
         PQclear(res);
-        return diag_set(diag, -ENOMEM, "", "out of memory");
+    } else {
+        rc = db_fail(db, res, diag);
+        PQclear(res);
     }
-    r->res = res;
-    *ret = r;
-    return 0;
+    if (res)
+        PQclear(PQgetResult(db->conn));
+    return rc;
+}
+
+static int run_each(struct db *db, int slot, const struct db_params *p, int n,
+                    struct db_result **ret, struct diag *diag)
+{
+    int rc = send_each(db, slot, p, n, diag);
+    for (int i = 0; i < n && rc != -ENOTCONN; i++) {
+        int one = take_answer(db, &ret[i], rc == 0 ? diag : NULL);
+        rc = rc == 0 || one == -ENOTCONN ? one : rc;
+    }
+    if (rc != -ENOTCONN)
+        PQclear(PQgetResult(db->conn)); /* the sync */
+    if (PQexitPipelineMode(db->conn) == 0 && rc != -ENOTCONN)
+        rc = db_fail(db, NULL, diag);
+    return rc;
+}
+
+int db_query_each(struct db *db, const char *sql, struct db_params *p, int n,
+                  struct db_result **ret, struct diag *diag)
+{
+    int rc = 0, slot = -1;
+    for (int i = 0; i < n; i++) {
+        ret[i] = NULL;
+        rc = rc < 0 ? rc : settle_params(&p[i], diag);
+    }
+    if (rc == 0 && n)
+        slot = statement_slot(db, sql, &p[0], diag);
+    if (slot < -1)
+        rc = slot;
+    else if (slot >= 0 && rc == 0)
+        rc = run_each(db, slot, p, n, ret, diag);
+    for (int i = 0; slot == -1 && rc == 0 && i < n; i++) /* no place for a prepared statement */
+        rc = db_query(db, sql, &p[i], &ret[i], diag);
+    for (int i = 0; i < n; i++) {
+        dbp_done(&p[i]);
+        if (rc < 0) {
+            dbr_free(ret[i]);
+            ret[i] = NULL;
+        }
+    }
+    return rc;
 }
 
 int db_exec(struct db *db, const char *sql, struct db_params *p, int64_t *ret_rows,

@@ -66,6 +66,11 @@ int db_query(struct db *db, const char *sql,
 /* Same, result thrown away; ret_rows (may be NULL) = rows affected. */
 int db_exec(struct db *db, const char *sql, struct db_params *p, int64_t *ret_rows,
             struct diag *diag) CGW_NODISCARD;
+/* The same statement with n sets of parameters (all dbp_done()d here) in one round trip, run one
+ * after the other: what costs is the waiting. ret[i] belongs to p[i]; on failure none is left, and
+ * the transaction is to be rolled back. */
+int db_query_each(struct db *db, const char *sql, struct db_params *p, int n,
+                  struct db_result **ret, struct diag *diag) CGW_NODISCARD;
 /* Several statements in one simple query, no parameters (migrations). */
 int db_script(struct db *db, const char *sql, struct diag *diag) CGW_NODISCARD;
 int db_begin(struct db *db, struct diag *diag) CGW_NODISCARD;

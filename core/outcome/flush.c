@@ -59,12 +59,11 @@ static int alloc_lists(struct flush *f)
 
 static int lock_parts(struct flush *f, struct flush_proof *proof)
 {
-    int rc = 0;
+    /* a fenced node must still store what it knows */
+    int rc = store_parts_lock(f->db, f->parts, f->lock, f->diag);
     for (int32_t p = 0; rc == 0 && p < STORE_PARTS; p++) {
         if (!(f->parts >> p & 1))
             continue;
-        rc = store_part_lock(f->db, p, "", 0, &f->lock[p],
-                             f->diag); /* a fenced node must still store what it knows */
         proof->xid = f->lock[p].xid;
         f->seal_no[p] = f->lock[p].seal_no + 1;
         if (f->lock[p].flush_no != f->w->flush_no[p])
@@ -147,15 +146,21 @@ static int write_small(struct flush *f)
 
 static int append_seals(struct flush *f, struct flush_proof *proof)
 {
-    int rc = 0;
-    for (int32_t p = 0; rc == 0 && p < STORE_PARTS; p++)
-        if ((f->parts >> p & 1) && f->seal[p].rows) {
-            rc = store_seal_append(f->db, &f->seal[p], p, f->seal_no[p], SEAL_FLUSH, 0, 0,
-                                   f->lock[p].digest, f->w->cfg.sign_key, proof->digest, f->diag);
-            proof->sealed = true;
-            proof->part = p;
-            proof->seal_no = f->seal_no[p];
-        }
+    struct seal_end ends[STORE_PARTS];
+    int n = 0;
+    for (int32_t p = 0; p < STORE_PARTS; p++)
+        if ((f->parts >> p & 1) && f->seal[p].rows)
+            ends[n++] = (struct seal_end){.seal = &f->seal[p],
+                                          .part = p,
+                                          .seal_no = f->seal_no[p],
+                                          .prev = f->lock[p].digest};
+    int rc = store_seals_append(f->db, ends, n, f->w->cfg.sign_key, f->diag);
+    if (n) { /* any of them proves the flush */
+        proof->sealed = true;
+        proof->part = ends[0].part;
+        proof->seal_no = ends[0].seal_no;
+        memcpy(proof->digest, ends[0].digest, SEAL_DIGEST);
+    }
     return rc;
 }
 

@@ -420,20 +420,16 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
     /* sent chunks are looked at again and again until their last result is in */
     int n = (int)ring_take(&w->ring, batch, 1, (size_t)max, w->n_chunks ? CHUNKS_MS : IDLE_MS);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
-    /* Peers hand over as much as their windows hold and wait for our answers: as many as last time
-     * are all that will come, so do not wait for more. */
-    int enough = w->last_batch >= FEW ? w->last_batch : max;
-    while (n && n < max && n < enough) {
+    while (n && n < FEW) {
         int64_t left = until - clock_mono_ms();
         if (left <= 0 || atomic_load(&w->stop))
             break;
-        size_t more = ring_take(&w->ring, batch + n, (size_t)(enough - n), (size_t)(max - n),
+        size_t more = ring_take(&w->ring, batch + n, (size_t)(FEW - n), (size_t)(max - n),
                                 left < QUIET_MS ? (int)left : QUIET_MS);
         if (more == 0)
             break; /* nobody else is coming: peers wait for these rows before they send more */
         n += (int)more;
     }
-    w->last_batch = n;
     int keep = 0;
     for (int i = 0; i < n; i++) { /* chunks wait aside until their results are in */
         if (batch[i]->kind == ITEM_CHUNK && w->n_chunks < (int)ARRAY_LEN(w->chunks))

@@ -23,6 +23,9 @@ struct part_lock {
  * ret->epoch is the row's. */
 int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch,
                     struct part_lock *ret, struct diag *diag) CGW_NODISCARD;
+/* All parts of the mask, whoever holds them, in ascending order; ret by part. For flushes. */
+int store_parts_lock(struct db *db, uint64_t parts, struct part_lock *ret,
+                     struct diag *diag) CGW_NODISCARD;
 
 struct chunk_ref {
     int32_t part, wave_id, chunk_no, place;

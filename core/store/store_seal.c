@@ -3,6 +3,7 @@
  * database owner cannot rebuild the chain. */
 #include "store/store_seal.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -25,32 +26,68 @@ void seal_row(struct seal *s, enum seal_format format, const void *fields, size_
     s->rows++;
 }
 
+static const char append_sql[] =
+    "WITH h AS (UPDATE part_head SET seal_no = $2, digest = $8, flush_no = flush_no + "
+    "($3 = 2)::int WHERE part = $1)"
+    "INSERT INTO audit_seal (part, seal_no, kind, wave_id, chunk_no, n_rows, prev, "
+    "digest, sig) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/* sig is borrowed until the statement has run. */
+static void append_params(struct db_params *p, const struct seal_end *e, enum seal_kind kind,
+                          int32_t wave_id, int32_t chunk_no, const unsigned char *sig)
+{
+    dbp_init(p);
+    dbp_int4(p, e->part);
+    dbp_int8(p, e->seal_no);
+    dbp_int2(p, (int16_t)kind);
+    dbp_int4(p, wave_id);
+    dbp_int4(p, chunk_no);
+    dbp_int4(p, e->seal->rows);
+    dbp_bytea(p, e->prev, SEAL_DIGEST);
+    dbp_bytea(p, e->digest, SEAL_DIGEST);
+    dbp_bytea(p, sig, SEAL_SIGNATURE);
+}
+
+static void end(struct seal_end *e, const unsigned char sign_key[64],
+                unsigned char sig[SEAL_SIGNATURE])
+{
+    sha256_final(&e->seal->chain, e->digest);
+    (void)crypto_sign_detached(sig, NULL, e->digest, SEAL_DIGEST, sign_key);
+}
+
 int store_seal_append(struct db *db, struct seal *s, int32_t part, int64_t seal_no,
                       enum seal_kind kind, int32_t wave_id, int32_t chunk_no,
                       const unsigned char prev[SEAL_DIGEST], const unsigned char sign_key[64],
                       unsigned char ret_digest[SEAL_DIGEST], struct diag *diag)
 {
+    struct seal_end e = {.seal = s, .part = part, .seal_no = seal_no, .prev = prev};
     unsigned char sig[SEAL_SIGNATURE];
-    sha256_final(&s->chain, ret_digest);
-    (void)crypto_sign_detached(sig, NULL, ret_digest, SEAL_DIGEST, sign_key);
     struct db_params p;
-    dbp_init(&p);
-    dbp_int4(&p, part);
-    dbp_int8(&p, seal_no);
-    dbp_int2(&p, (int16_t)kind);
-    dbp_int4(&p, wave_id);
-    dbp_int4(&p, chunk_no);
-    dbp_int4(&p, s->rows);
-    dbp_bytea(&p, prev, SEAL_DIGEST);
-    dbp_bytea(&p, ret_digest, SEAL_DIGEST);
-    dbp_bytea(&p, sig, sizeof sig);
-    return db_exec(
-        db,
-        "WITH h AS (UPDATE part_head SET seal_no = $2, digest = $8, flush_no = flush_no + "
-        "($3 = 2)::int WHERE part = $1)"
-        "INSERT INTO audit_seal (part, seal_no, kind, wave_id, chunk_no, n_rows, prev, "
-        "digest, sig) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &p, NULL, diag);
+    end(&e, sign_key, sig);
+    memcpy(ret_digest, e.digest, SEAL_DIGEST);
+    append_params(&p, &e, kind, wave_id, chunk_no, sig);
+    return db_exec(db, append_sql, &p, NULL, diag);
+}
+
+int store_seals_append(struct db *db, struct seal_end *ends, int n,
+                       const unsigned char sign_key[64], struct diag *diag)
+{
+    struct db_result *r[STORE_PARTS];
+    struct batch {
+        struct db_params p[STORE_PARTS];
+        unsigned char sig[STORE_PARTS][SEAL_SIGNATURE];
+    } *b = n ? malloc(sizeof *b) : NULL;
+    if (!b)
+        return n ? diag_set(diag, -ENOMEM, "", "out of memory") : 0;
+    for (int i = 0; i < n; i++) {
+        end(&ends[i], sign_key, b->sig[i]);
+        append_params(&b->p[i], &ends[i], SEAL_FLUSH, 0, 0, b->sig[i]);
+    }
+    int rc = db_query_each(db, append_sql, b->p, n, r, diag);
+    for (int i = 0; rc == 0 && i < n; i++)
+        dbr_free(r[i]);
+    free(b);
+    return rc;
 }
 
 static int root_put(struct db *db, const struct seal_root *r, const int64_t seal_nos[STORE_PARTS],

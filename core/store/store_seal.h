@@ -37,6 +37,17 @@ struct seal_root {
 int store_root_append(struct db *db, const unsigned char sign_key[64], struct seal_root *ret,
                       struct diag *diag) CGW_NODISCARD;
 
+/* One seal of a flush; prev is the head read under the part's lock. digest is filled. */
+struct seal_end {
+    struct seal *seal;
+    int32_t part;
+    int64_t seal_no;
+    const unsigned char *prev;
+    unsigned char digest[SEAL_DIGEST];
+};
+int store_seals_append(struct db *db, struct seal_end *ends, int n,
+                       const unsigned char sign_key[64], struct diag *diag) CGW_NODISCARD;
+
 /* Is exactly this seal in the chain? What was sealed with it was committed with it. */
 int store_seal_stands(struct db *db, int32_t part, int64_t seal_no,
                       const unsigned char digest[SEAL_DIGEST], bool *ret,

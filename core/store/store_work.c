@@ -2,6 +2,7 @@
 /* store_work.c - part lock, chunks, recipients, echo rows, intents. See store_decide.h. */
 #include "store/store_decide.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,22 +29,21 @@ static int read_clocks(struct db *db, struct part_lock *l, struct diag *diag)
     return 0;
 }
 
-int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch,
-                    struct part_lock *ret, struct diag *diag)
+static const char lock_sql[] =
+    "SELECT seal_no, digest, epoch, flush_no, pg_current_xact_id()::text::int8 FROM part_head "
+    "WHERE part = $1 AND ($3 = 0 OR (node = $2 AND epoch = $3)) FOR UPDATE";
+
+static void lock_params(struct db_params *p, int32_t part, const char *node, int64_t epoch)
 {
-    struct db_params p;
-    dbp_init(&p);
-    dbp_int4(&p, part);
-    dbp_text(&p, node);
-    dbp_int8(&p, epoch);
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db,
-                      "SELECT seal_no, digest, epoch, flush_no, pg_current_xact_id()::text::int8 "
-                      "FROM part_head WHERE part = $1 AND ($3 = 0 OR "
-                      "(node = $2 AND epoch = $3)) FOR UPDATE",
-                      &p, &r, diag);
-    if (rc < 0)
-        return rc;
+    dbp_init(p);
+    dbp_int4(p, part);
+    dbp_text(p, node);
+    dbp_int8(p, epoch);
+}
+
+static int lock_read(const struct db_result *r, int32_t part, struct part_lock *ret,
+                     struct diag *diag)
+{
     if (dbr_rows(r) != 1)
         return diag_set(diag, CGW_EFENCED, "", "part %d is held by another node now", part);
     *ret = (struct part_lock){.part = part,
@@ -55,7 +55,40 @@ int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch
         return diag_set(diag, CGW_EDB, "", "part %d has no chain head of %d bytes", part,
                         SEAL_DIGEST);
     memcpy(ret->digest, dbr_bytes(r, 0, 1), SEAL_DIGEST);
-    return epoch ? read_clocks(db, ret, diag) : 0;
+    return 0;
+}
+
+int store_part_lock(struct db *db, int32_t part, const char *node, int64_t epoch,
+                    struct part_lock *ret, struct diag *diag)
+{
+    struct db_params p;
+    lock_params(&p, part, node, epoch);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(db, lock_sql, &p, &r, diag);
+    if (rc == 0)
+        rc = lock_read(r, part, ret, diag);
+    return rc == 0 && epoch ? read_clocks(db, ret, diag) : rc;
+}
+
+int store_parts_lock(struct db *db, uint64_t parts, struct part_lock *ret, struct diag *diag)
+{
+    struct db_result *r[STORE_PARTS];
+    struct db_params *p = malloc(STORE_PARTS * sizeof *p);
+    int n = 0;
+    if (!p)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    for (int32_t part = 0; part < STORE_PARTS; part++)
+        if (parts >> part & 1)
+            lock_params(&p[n++], part, "", 0);
+    int rc = db_query_each(db, lock_sql, p, n, r, diag);
+    free(p);
+    bool got = rc == 0;
+    for (int32_t part = 0, i = 0; got && part < STORE_PARTS; part++)
+        if (parts >> part & 1) {
+            rc = rc == 0 ? lock_read(r[i], part, &ret[part], diag) : rc;
+            dbr_free(r[i++]);
+        }
+    return rc;
 }
 
 int store_chunks_due(struct db *db, const int32_t *parts, int n_parts, const int32_t *waves,

@@ -2,6 +2,7 @@
 # tests/db/local.mk - the store against a real PostgreSQL. In `make check` these skip, with the reason: CAMPGW_TEST_DB names none.
 if WITH_CRITERION
 db_tests = \
+	tests/db/test_db \
 	tests/db/test_facts \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
@@ -13,6 +14,9 @@ db_tests = \
 check_PROGRAMS += $(db_tests)
 TESTS += $(db_tests)
 
+tests_db_test_db_SOURCES = tests/db/test_db.c tests/db/protocol_fixture.h
+tests_db_test_db_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_db_LDADD = $(TEST_LIBS)
 tests_db_test_facts_SOURCES = tests/db/test_facts.c tests/db/protocol_fixture.h
 tests_db_test_facts_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_facts_LDADD = $(TEST_LIBS)

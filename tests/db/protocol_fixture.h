@@ -141,7 +141,7 @@ MAYBE_UNUSED static void make_world(struct world *w, int32_t part, int n)
     w->epoch = take_part(db, part);
 }
 
-static int64_t contact_of(const struct world *w, int i)
+MAYBE_UNUSED static int64_t contact_of(const struct world *w, int i)
 {
     return (int64_t)w->wave_id << 32 | (w->first_seq + i);
 }
