@@ -47,7 +47,7 @@ const struct config_key config_keys[] = {
     I("api.queue", api_queue, 256, 1, 65536, "requests",
       "requests waiting for a worker; beyond it 503"),
     I("api.connections", api_connections, 2048, 1, 100000, "connections",
-      "open connections; beyond it new ones are refused"),
+      "open connections; beyond it the one that waits longest gives way"),
     I("api.timeout_s", api_timeout_s, 15, 1, 3600, "s", "idle or slow connections are closed"),
     I("api.rate_per_min", api_rate_per_min, 600, 1, 10000000, "requests/min", "per key"),
     I("api.spool_max_mb", api_spool_max_mb, 16384, 1, 1048576, "MB",

@@ -218,6 +218,19 @@ class Files(unittest.TestCase):
                          [k for k in self.keys() if k != "credentials"])
         self.assertEqual(re.findall(r"^\| `([\w.]+)` \| `[^|]*\| [^|]*\| (?:reload|restart) \|", readme, re.M), self.keys())
 
+    def test_numbers_of_the_configuration_are_the_same_everywhere(self):
+        code = re.findall(r'^    I\("([\w.]+)", \w+, (-?\d+), (-?\d+), (-?\d+), (?:NULL|"([^"]*)")', self.read("core/config/config.c"), re.M)
+        self.assertGreater(len(code), 10)
+        conf, page, readme = (self.read(p) for p in ("conf/campgw.conf", "core/ctl/man/campgw.conf.5", "conf/README.md"))
+        for key, default, lo, hi, unit in code:
+            between = "%s to %s" % (lo, hi)
+            with self.subTest(key):
+                self.assertIn("| `%s` | `%s` | %s |" % (key, default, " ".join(filter(None, (between, unit)))), readme)
+                self.assertIn("From %s.\nDefault:\n.Li %s .\n" % (" ".join(filter(None, (between, unit))), default), page.split(".It Ic %s\n" % key)[1].split(".It ")[0])
+                block = re.search(r"((?: *# .*\n)+) *# %s = %s;" % (key.split(".")[-1], default), conf)
+                self.assertTrue(block, "campgw.conf has another default")
+                self.assertRegex(block.group(1), between + r"\b")
+
     def test_the_service_is_shut_in(self):
         if not shutil.which("systemd-analyze"):
             self.skipTest("systemd-analyze is not installed")
