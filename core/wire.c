@@ -289,13 +289,14 @@ static int schema_check(void *ctx, struct db *db, struct diag *diag)
 /* Gauges are read when somebody looks. Labels: instances, a configuration-sized set. */
 static const struct metric_family wire_families[] = {
     {"campgw_build_info", METRIC_GAUGE, "Version of this program; always 1.", "version"},
-    {"campgw_channel_up", METRIC_GAUGE, "1 when the instance can take messages.", "instance"},
+    {"campgw_channel_up", METRIC_GAUGE, "1 when the instance can take messages.",
+     "channel_instance"},
     {"campgw_channel_in_flight", METRIC_GAUGE, "Messages taken by the instance, without a result.",
-     "instance"},
+     "channel_instance"},
     {"campgw_channel_waiting", METRIC_GAUGE, "Messages handed over, not yet taken by the instance.",
-     "instance"},
+     "channel_instance"},
     {"campgw_channel_credit", METRIC_GAUGE, "Bulk messages the instance would take now.",
-     "instance"},
+     "channel_instance"},
     {"campgw_inflight_messages", METRIC_GAUGE,
      "Messages of this node whose result is not yet durable.", ""},
     {"campgw_parts_held", METRIC_GAUGE, "Parts (of 64) leased by this node.", ""},

@@ -58,7 +58,7 @@ struct cb_call {
 
 static const struct metric_family families[] = {
     {"campgw_callback_requests_total", METRIC_COUNTER,
-     "Requests of peers on the callback listener.", "instance,code"},
+     "Requests of peers on the callback listener.", "channel_instance,code"},
     {"campgw_callback_replies_dropped_total", METRIC_COUNTER,
      "Answers of plugins that came late or twice.", ""},
     {NULL, METRIC_COUNTER, NULL, NULL},

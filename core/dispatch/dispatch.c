@@ -314,7 +314,7 @@ int dispatch_new(const struct dispatch_config *cfg, struct dispatch **ret, struc
         {"campgw_dispatch_failures_total", METRIC_COUNTER,
          "Pieces of work put back after an error.", "code"},
         {"campgw_stale_results_total", METRIC_COUNTER, "Results for tokens that are not in flight.",
-         "instance"},
+         "channel_instance"},
         {NULL, METRIC_COUNTER, NULL, NULL}};
     metrics_register(families);
     struct dispatch *d = calloc(1, sizeof *d);

@@ -16,15 +16,15 @@
 
 static const struct metric_family families[] = {
     {"campgw_plugin_double_completions_total", METRIC_COUNTER,
-     "Results for messages that had one already, dropped.", "instance"},
+     "Results for messages that had one already, dropped.", "channel_instance"},
     {"campgw_plugin_unknown_tokens_total", METRIC_COUNTER,
-     "Results or replies for something never handed over, dropped.", "instance"},
+     "Results or replies for something never handed over, dropped.", "channel_instance"},
     {"campgw_plugin_late_completions_total", METRIC_COUNTER,
-     "Results after the instance was drained, dropped.", "instance"},
+     "Results after the instance was drained, dropped.", "channel_instance"},
     {"campgw_plugin_bad_results_total", METRIC_COUNTER,
-     "Results, receipts or inbound that broke a stated limit and were cut.", "instance"},
+     "Results, receipts or inbound that broke a stated limit and were cut.", "channel_instance"},
     {"campgw_plugin_slow_ops_total", METRIC_COUNTER,
-     "Plugin operations that took longer than 10 ms.", "instance,op"},
+     "Plugin operations that took longer than 10 ms.", "channel_instance,op"},
     {NULL, METRIC_COUNTER, NULL, NULL},
 };
 
@@ -167,7 +167,7 @@ static void counters_init(struct plugin_instance *in)
         if (!f)
             continue;
         f[0] = (struct metric_family){strdup(name), METRIC_COUNTER, p->desc.counters[i].help,
-                                      "instance"};
+                                      "channel_instance"};
         if (!f[0].name) {
             free(f);
             continue;

@@ -52,6 +52,8 @@ def exposition(text):
             faults.append("line %d: %s stands outside its family" % (n, name))
         if len({k for k, _ in labels}) != len(labels):
             faults.append("line %d: a label twice" % n)
+        if {"job", "instance"} & {k for k, _ in labels}:
+            faults.append("line %d: a label that the scraper sets itself" % n)
         key = (name, frozenset(labels))
         if key in series:
             faults.append("line %d: series %s again" % (n, m[0].rsplit(" ", 1)[0]))

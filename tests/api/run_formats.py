@@ -37,6 +37,7 @@ WRONG_METRICS = (
     ("an unknown type", "fds gauge", "fds gouge"),
     ("TYPE twice", "# TYPE campgw_a_total counter\n", "# TYPE campgw_a_total counter\n# TYPE campgw_a_total counter\n"),
     ("a series twice", 'campgw_a_total{route="two",result=""} 0\n', 'campgw_a_total{route="two",result=""} 0\ncampgw_a_total{result="",route="two"} 1\n'),
+    ("a label of the scraper", 'route="two"', 'instance="two"'),
     ("a label twice", 'route="two",result=""', 'route="two",route=""'),
     ("a family in two places", "process_open_fds 1e1\n", 'process_open_fds 1e1\n# HELP campgw_a_total x\ncampgw_a_total{route="three"} 1\n'),
     ("a sample outside its family", "process_open_fds 1e1\n", 'process_open_fds 1e1\ncampgw_a_total{route="three"} 1\n'),

@@ -58,7 +58,7 @@ struct cgw_option {
 
 struct cgw_counter {
     const char *name, *unit, *help;
-}; /* exposed as campgw_plugin_<name>_total{instance=} */
+}; /* exposed as campgw_plugin_<name>_total{channel_instance=} */
 
 /* What a channel can do, as data. */
 struct cgw_channel_caps {
