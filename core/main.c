@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "content/optout_conf.h"
 
 #include <errno.h>
@@ -139,17 +140,29 @@ static int write_port(const char *path, unsigned port)
     return fclose(f) == 0 && rename(tmp, path) == 0 ? 0 : -errno;
 }
 
+static const struct metric_family reload_families[] = {
+    {"campgw_config_last_reload_successful", METRIC_GAUGE,
+     "1 unless the configuration that SIGHUP asked for last was refused.", ""},
+    {NULL, METRIC_GAUGE, NULL, NULL}};
+
+static void reloaded(bool well)
+{
+    metric_set(metric_get("campgw_config_last_reload_successful", NULL, 0), well);
+}
+
 static void reread(const struct options *o)
 {
     struct config *c = NULL;
     struct diag d = {0};
-    if (config_load(o->config, &c, &d) < 0) {
-        log_error("config.reload.failed", "where=%s msg=\"%s\"", d.where, d.text);
+    char text[CGW_DIAG_MAX];
+    int rc = config_load(o->config, &c, &d);
+    reloaded(rc == 0);
+    if (rc < 0) {
+        log_error("config.reload.failed", "where=%s msg=\"%s\"", d.where,
+                  log_quote(d.text, text, sizeof text));
         return;
     }
-    int level = log_level_parse(c->log_level);
-    if (level >= 0)
-        log_set_level((enum log_level)level);
+    log_set_level((enum log_level)log_level_parse(c->log_level));
     log_notice("config.reloaded", "log_level=%s", c->log_level);
     config_free(c);
 }
@@ -183,6 +196,8 @@ static int run(const struct options *o, struct config *c, const sigset_t *set)
         return fail("keys", &d);
     if (optout_conf_load(c->outcome_optout, &words, &d) < 0)
         return fail("optout", &d);
+    metrics_register(reload_families);
+    reloaded(true);
     int rc = daemon_start(&daemon, &d);
     if (rc < 0)
         (void)fail("start", &d);
@@ -227,9 +242,8 @@ int main(int argc, char **argv)
     struct config *c = NULL;
     if (config_load(o.config, &c, &d) < 0)
         return fail("config", &d);
-    int level = log_level_parse(c->log_level), rc;
-    if (level >= 0)
-        log_set_level((enum log_level)level);
+    int rc;
+    log_set_level((enum log_level)log_level_parse(c->log_level));
     clock_shift(o.shift_ms);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);

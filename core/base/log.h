@@ -18,7 +18,8 @@ enum log_level {
 
 void log_set_level(enum log_level level);
 enum log_level log_level_get(void);
-int log_level_parse(const char *word); /* "error" … "debug" → level, -1 unknown */
+#define LOG_LEVELS "error, warning, notice, info or debug" /* what log_level_parse() knows */
+int log_level_parse(const char *word);                     /* -1: none of them */
 /* kv is printf-formatted "key=value …". Free text goes through log_quote() into msg="%s". */
 void log_event(enum log_level level, const char *event, const char *fmt, ...) CGW_PRINTF(3, 4);
 /* "+8613812345678" → "+86138****5678"; e-mail → "a***@example.org". out at least 24 bytes. */

@@ -2,6 +2,7 @@
 /* config.c - see config.h. */
 #include "config/config.h"
 
+#include "base/log.h"
 #include "base/word.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 
 const struct config_key config_keys[] = {
     S("node", node, "node-1", "name of this node, unique among the nodes of one database"),
-    S("log_level", log_level, "info", "error, warning, notice, info or debug; reread on HUP"),
+    S("log_level", log_level, "info", LOG_LEVELS "; reread on HUP"),
     S("credentials", credentials, CGW_SYSCONFDIR "/credentials",
       "directory of key and password files, each 0600 or 0640; $CREDENTIALS_DIRECTORY wins"),
     S("identity_key", identity_key_file, "identity.key",
@@ -96,6 +97,8 @@ static int take(struct config *c, const struct config_key *k, const config_setti
         const char *v = config_setting_get_string(s);
         if (!v)
             return complain(c, s, diag, "%s must be a text in quotes", k->key);
+        if (!strcmp(k->key, "log_level") && log_level_parse(v) < 0)
+            return complain(c, s, diag, "log_level must be one of %s", LOG_LEVELS);
         *(const char **)(void *)at = v;
         return 0;
     }

@@ -180,6 +180,7 @@ static void *planner_main(void *arg)
         int rc = p->db ? 0 : db_open(p->cfg.conninfo, "planner", &p->db, &d);
         if (rc == 0)
             rc = turn(p, &d);
+        metric_set(metric_get("campgw_db_up", NULL, 0), rc == 0);
         bool told = store_trouble_note(STORE_WRITER_PLANNER, rc, &d);
         if (rc < 0) {
             char text[CGW_DIAG_MAX];
@@ -200,6 +201,7 @@ int planner_start(const struct planner_config *cfg, struct planner **ret, struct
 {
     static const struct metric_family families[] = {
         {"campgw_campaigns", METRIC_GAUGE, "Campaigns by state.", "state"},
+        {"campgw_db_up", METRIC_GAUGE, "1 while the database does what the planner asks.", ""},
         {NULL, METRIC_GAUGE, NULL, NULL}};
     metrics_register(families);
     struct planner *p = calloc(1, sizeof *p);

@@ -129,6 +129,12 @@ class Field(unittest.TestCase):
         with open(cls.gateway.process.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
+    @classmethod
+    def metric(cls, name):
+        """Value of a metric without labels."""
+        lines = cls.api.ask("GET", "/metrics").body.decode().splitlines()
+        return next((float(line.split()[1]) for line in lines if line.startswith(name + " ")), None)
+
     # ---- rules ----
 
     @classmethod

@@ -9,6 +9,7 @@ Started without a database campgwd does not wait: it says why and ends with stat
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -47,6 +48,7 @@ class Database(harness.Storm):
             self.cluster.stop("immediate")
             self.assertEqual(self.api.ask("GET", "/health").status, 200, "the process is alive, whatever the database is")
             self.assertTrue(self.until(lambda: self.api.ask("GET", "/ready").status == 503))
+            self.assertTrue(self.until(lambda: self.metric("campgw_db_up") == 0))
             refused = self.api.ask("GET", "/api/v1/campaigns/" + cmp)
             self.assertEqual((refused.status, refused.slug), (503, "database-unavailable"), refused)
             self.assertTrue(refused.headers["Retry-After"])
@@ -56,6 +58,7 @@ class Database(harness.Storm):
             self.cluster.start()
         self.account(cmp, people, in_doubt_max=2 * (1000 + self.WINDOW))
         self.assertEqual(self.gateway.process.pid, pid, "it was the same process all the time")
+        self.assertTrue(self.until(lambda: self.metric("campgw_db_up") == 1))
         self.seals_verify()
         self.no_complaints()
 
@@ -189,6 +192,24 @@ class MessageCentre(harness.Storm):
         self.assertEqual(self.gateway.process.pid, pid)
 
 
+class Reload(harness.Field):
+    def hup(self, log_level, word):
+        self.gateway.configure({**self.settings, "log_level": log_level})
+        before = self.log().count(word)
+        self.gateway.process.signal(signal.SIGHUP)
+        self.assertTrue(self.until(lambda: self.log().count(word) > before), word)
+
+    def test_a_hangup_rereads_the_log_level_and_a_bad_configuration_leaves_the_former_one(self):
+        pid, word = self.gateway.process.pid, "campgw_config_last_reload_successful"
+        self.assertEqual(self.metric(word), 1)
+        self.hup("debug", "event=config.reloaded log_level=debug")
+        self.hup("loud", "event=config.reload.failed where=" + self.gateway.conf)
+        self.assertEqual(self.metric(word), 0)
+        self.assertRegex(self.log(), 'config.reload.failed where=[^ ]*:[0-9]+ msg="log_level must be one of error, warning, notice, info or debug"')
+        self.hup("info", "event=config.reloaded log_level=info")
+        self.assertEqual((self.metric(word), self.gateway.process.pid), (1, pid))
+
+
 class Setup(harness.Field):
     """The installation is right (setUpClass runs it); each test damages one thing."""
 
@@ -250,6 +271,7 @@ class Setup(harness.Field):
 
     def test_a_wrong_type_is_refused_with_what_would_be_right(self):
         self.refused_at(("log_level",), 7, "must be a text in quotes")
+        self.refused_at(("log_level",), "loud", "log_level", "error, warning, notice, info or debug")
         self.refused_at(("api", "workers"), "four", "api.workers", "must be a whole number")
         self.refused_at(("api", "workers"), 65, "api.workers", "65 is outside 1..64 threads")
         self.refused_at(("instances", 0, "window"), "ten", "smsc", "window", "must be a number")
