@@ -314,6 +314,7 @@ class Runner:
         pages = [p for p in source_files() if p.endswith(".md")]
         for page in pages:
             self.add("docs", "links of " + page, *links(page))
+            self.add("docs", "tests named by " + page, *proofs(page))
         blocks = [(page, n, info, text) for page in pages for n, info, text in fenced(page)]
         for page, n, info, text in blocks:
             done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, timeout=30, check=False)
@@ -512,11 +513,35 @@ def fenced(page):
 
 
 def links(page):
-    """Do the relative links of a page lead somewhere?"""
+    """Do the relative links of a page lead somewhere, to a heading where they name one?"""
     text = re.sub(r"```.*?```|`[^`\n]*`", "", text_of(page), flags=re.S)
-    bad = [t for t in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text)
-           if not re.match(r"^[a-z]+:", t) and not os.path.exists(os.path.join(ROOT, os.path.dirname(page), t))]
+    bad = []
+    for to, anchor in re.findall(r"\]\((?![a-z]+:)([^)\s#]*)#?([^)\s]*)\)", text):
+        path = os.path.normpath(os.path.join(os.path.dirname(page), to)) if to else page
+        if not os.path.exists(os.path.join(ROOT, path)) or (anchor and anchor not in headings(path)):
+            bad.append(to + "#" * bool(anchor) + anchor)
     return ("failed", "leads nowhere: " + " ".join(bad)) if bad else ("passed", "")
+
+
+def headings(page):
+    """The anchors of a page: words of its headings, small, joined by hyphens."""
+    text = re.sub(r"```.*?```", "", text_of(page), flags=re.S)
+    return [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.M)]
+
+
+def proofs(page):
+    """Are the tests there that a page's tables name, in the columns where they do?"""
+    there = "\n".join(p + "\n" + text_of(p) for p in source_files() if p.startswith(("tests/", "scripts/")) and p.endswith((".c", ".py", ".sh", ".mk")))
+    column, bad = None, []
+    for line in text_of(page).splitlines():
+        cells = [c.strip() for c in line.split(" | ")]
+        if not line.startswith("|"):
+            column = None
+        elif column is None:
+            column = next((i for i, c in enumerate(cells) if c.strip("| ") in ("proved by", "test", "turns red")), -1)
+        elif column >= 0:
+            bad += [w for w in re.findall(r"`(\w+)", "".join(cells[column:column + 1])) if not re.search(r"\b(?:test_)?" + w, there)]
+    return ("failed", "not there: " + " ".join(bad)) if bad else ("passed", "")
 
 
 def main():
