@@ -262,6 +262,7 @@ EXTRA_DIST += \
 	core/address/README.md \
 	core/api/README.md \
 	core/base/README.md \
+	core/config/README.md \
 	core/content/README.md \
 	core/ctl/README.md \
 	core/db/README.md \

@@ -19,9 +19,8 @@ queue: base db store
 plugin: base config
 planner: base db store queue plugin
 outcome: base db store policy address content
-eval: base db store
 dispatch: base queue store policy plugin outcome content address
-api: base address content ingest policy store eval planner plugin
+api: base address content ingest policy store planner plugin
 ctl: base config db address content store plugin policy
 '
 # header of a library: folders that may know it
@@ -32,7 +31,7 @@ smpp34: plugins/channel_smpp tests/unit tests/fuzz
 openssl/: plugins/channel_smpp core/base
 libconfig.h: core/config core/content core/plugin core/ctl
 jansson.h: core/api core/content core/ingest core/ctl
-curl/: core/ctl plugins/channel_email plugins/channel_mms
+curl/: core/ctl
 libical/: core/policy
 phonenumbers/: core/address
 '
