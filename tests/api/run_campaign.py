@@ -6,6 +6,7 @@ campaign_broadcast.so; channel_smpp.so counts parts, without it that test is ski
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -656,6 +657,12 @@ class Description(Case):
         routes = {(line.split()[0], line.split()[1]): line.split()[2] for line in dump.splitlines()}
         self.assertEqual(described, routes)
         self.assertEqual(formats.openapi(doc), [])
+
+    def test_reasons_are_those_of_the_gateway(self):
+        with open(os.path.join(harness.ROOT, "core/policy/reasons.def"), encoding="utf-8") as f:
+            words = re.findall(r'^REASON\(\w+, \d+, "([^"]+)"', f.read(), re.M)
+        doc = self.good(daemon.get("/openapi.json", local=False))
+        self.assertEqual(doc["components"]["schemas"]["Reason"]["enum"], words)
 
 
 if __name__ == "__main__":
