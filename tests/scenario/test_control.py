@@ -280,6 +280,27 @@ class Caps(Steered):
         self.assertEqual(sorted((m.dest, m.taken) for m in self.sim.messages()), sorted((p.dest, 1) for p in people))
 
 
+class Contents(Steered):
+    def test_who_cannot_be_told_is_held_with_the_reason_and_keeps_the_cap(self):
+        people = self.consenting(12)
+        abroad = self.people(1, place=("SG", "Asia/Singapore"))
+        abroad[0].msisdn = "+6581234567"
+        self.consent(abroad)
+        self.cap(1)
+        self.addCleanup(self.change_route, prefixes=[], max_segments=10)
+        self.change_route(prefixes=["+86"], max_segments=1)
+        names = ["Li"] * 5 + [""] * 4 + ["x" * 200] * 3 + ["Tan"]  # no value and no default; more than one part once it is filled in; no way there
+        body = "msisdn,code,name\n" + "".join("%s,%d,%s\n" % (p.msisdn, p.code, name) for p, name in zip(people + abroad, names))
+        aud = self.api.post("/api/v1/audiences", {"name": "names"})["id"]
+        self.assertEqual(self.api.call("PUT", "/api/v1/audiences/%s/recipients" % aud, body=body.encode(), media="text/csv")["accepted"], 13)
+        first = self.complete(self.campaign(None, text="Hello {{name}} #{{code}}", audience=aud))
+        self.assertEqual((first["submitted"], first["held"]), (5, {"content.field_missing": 4, "content.too_long": 3, "route.none": 1}))
+        self.everybody_once(people[:5])
+        second = self.complete(self.campaign(None, text="Hello #{{code}}", audience=aud))
+        self.assertEqual((second["submitted"], second["held"]), (7, {"cap.period": 5, "route.none": 1}))
+        self.everybody_once(people)
+
+
 class Hours(Steered):
     """A region that is closed now and opens later; the gateway is then started with its clock at that hour."""
 
