@@ -216,8 +216,9 @@ struct api_response {
         *secret_json_pointer; /* "/secret": member of the answer that a stored idempotent answer
                                * must not keep (becomes null, and
                                * "<name>_shown": true is added beside it); top-level members only */
-    /* Called on the worker after the commit (or at once without a transaction) when the answer is <
-     * 400. Not called for replays. */
+    /* After the commit (or at once without a transaction) when the answer is < 400, not for
+     * replays: API_WAKE_*, who has something to do now, and what else is called on the worker. */
+    unsigned wake;
     void (*after_commit)(struct api_request *req, void *arg);
     void *after_commit_arg;
     struct api_response_int *priv;

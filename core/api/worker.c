@@ -263,6 +263,15 @@ static void run_tx(struct worker *w, struct api_call *call)
                       "Others change the same rows right now; try again.");
 }
 
+static void follow_up(struct api_call *call)
+{
+    const struct api_services *s = call->req.services;
+    if (call->resp.wake && s->wake)
+        s->wake(s->ctx, call->resp.wake);
+    if (call->resp.after_commit)
+        call->resp.after_commit(&call->req, call->resp.after_commit_arg);
+}
+
 static void log_failure(const struct api_call *call, const struct worker *w)
 {
     char msg[600];
@@ -318,8 +327,8 @@ static void run_call(struct worker *w, struct api_call *call)
         if (w->db)
             db_rollback(w->db);
     }
-    if (call->resp.status < 400 && call->resp.after_commit && !call->rs.replayed)
-        call->resp.after_commit(&call->req, call->resp.after_commit_arg);
+    if (call->resp.status < 400 && !call->rs.replayed)
+        follow_up(call);
     log_failure(call, w);
 }
 

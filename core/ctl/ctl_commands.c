@@ -19,6 +19,16 @@
         "format", 0, CTL_WORD, "WORD", "csv|ndjson",                                               \
             "form of the file, when its name does not say"                                         \
     }
+#define CONTACT_FILTERS                                                                            \
+    {"customer", 0, CTL_TEXT, "ID", NULL, "contacts of this customer (cus_...)"},                  \
+        {"campaign", 0, CTL_TEXT, "ID", NULL, "contacts of this campaign"},                        \
+        {"verdict", 0, CTL_WORD, "WORD", "ALLOW|DEFER|DENY", "only this verdict"},                 \
+        {"reason", 0, CTL_TEXT, "WORD", NULL, "only this reason, such as cap.period"},             \
+        {"state", 0, CTL_TEXT, "WORD", NULL, "only this state, such as delivered"},                \
+        {"from", 0, CTL_TIME, "TIME", NULL, "decided at or after"},                                \
+    {                                                                                              \
+        "to", 0, CTL_TIME, "TIME", NULL, "decided before"                                          \
+    }
 
 const struct ctl_option ctl_global_options[] = {
     {"server", 's', CTL_TEXT, "URL", NULL, "address of the gateway; needs a key"},
@@ -119,23 +129,9 @@ static const struct ctl_option why_options[] = {
     {"at", 0, CTL_TIME, "TIME", NULL, "moment to ask for (default now)"},
     REGION,
     END};
-static const struct ctl_option contact_options[] = {
-    {"customer", 0, CTL_TEXT, "ID", NULL, "contacts of this customer (cus_...)"},
-    {"campaign", 0, CTL_TEXT, "ID", NULL, "contacts of this campaign"},
-    {"verdict", 0, CTL_WORD, "WORD", "ALLOW|DEFER|DENY", "only this verdict"},
-    {"reason", 0, CTL_TEXT, "WORD", NULL, "only this reason, such as cap.period"},
-    {"state", 0, CTL_TEXT, "WORD", NULL, "only this state, such as delivered"},
-    {"from", 0, CTL_TIME, "TIME", NULL, "decided at or after"},
-    {"to", 0, CTL_TIME, "TIME", NULL, "decided before"},
-    END};
+static const struct ctl_option contact_options[] = {CONTACT_FILTERS, END};
 static const struct ctl_option export_options[] = {
-    {"customer", 0, CTL_TEXT, "ID", NULL, "contacts of this customer (cus_...)"},
-    {"campaign", 0, CTL_TEXT, "ID", NULL, "contacts of this campaign"},
-    {"verdict", 0, CTL_WORD, "WORD", "ALLOW|DEFER|DENY", "only this verdict"},
-    {"reason", 0, CTL_TEXT, "WORD", NULL, "only this reason, such as cap.period"},
-    {"state", 0, CTL_TEXT, "WORD", NULL, "only this state, such as delivered"},
-    {"from", 0, CTL_TIME, "TIME", NULL, "decided at or after"},
-    {"to", 0, CTL_TIME, "TIME", NULL, "decided before"},
+    CONTACT_FILTERS,
     {"format", 0, CTL_WORD, "WORD", "csv|ndjson",
      "form of the export (default csv, with --json ndjson)"},
     {"output", 'o', CTL_FILE, "FILE", NULL, "write there instead of standard output"},

@@ -355,10 +355,6 @@ static int write_set(struct upload *u, struct result *ret, struct diag *diag)
     if (rc < 0)
         return rc;
     rc = write_parts(u, set, diag);
-    if (rc == 0 && store_set_rows(set) == 0)
-        rc = diag_set(
-            diag, CGW_EINVAL, "",
-            "No row of the upload can be used; send at least one that the rejects do not name.");
     if (rc < 0) {
         store_set_abort(set);
         return rc;

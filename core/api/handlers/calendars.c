@@ -148,13 +148,6 @@ static void take_values(struct api_response *resp, const json_t *doc,
         take_span(resp, json_array_get(hours, i), i, &v->spans[v->n_spans++]);
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_RULES | API_WAKE_DISPATCH);
-}
-
 static int create(struct api_request *req, struct api_response *resp)
 {
     struct diag d = {0};
@@ -173,7 +166,7 @@ static int create(struct api_request *req, struct api_response *resp)
     int rc = store_calendar_create(req->db, &req->actor, &v, id, &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     api_etag(resp, 1);
     return api_created(resp, "/api/v1/calendars/%s", id);
 }
@@ -223,7 +216,7 @@ static int patch(struct api_request *req, struct api_response *resp)
     rc = store_calendar_update(req->db, &req->actor, id, &v, &version, &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     api_etag(resp, version);
     return api_ok(resp);
 }
@@ -237,7 +230,7 @@ static int end(struct api_request *req, struct api_response *resp)
     int rc = store_calendar_end(req->db, &req->actor, api_path_param(req, "id"), &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     return api_no_content(resp);
 }
 
@@ -313,7 +306,7 @@ static int put_ics(struct api_request *req, struct api_response *resp)
         return status;
     resp->body.len--; /* the document's closing brace */
     buf_printf(&resp->body, ", \"events\" : %u}", events);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     api_etag(resp, version);
     return api_ok(resp);
 }

@@ -72,13 +72,6 @@ static int show(struct api_request *req, struct api_response *resp, const char *
     return status ? status : api_ok(resp);
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_PLANNER | API_WAKE_DISPATCH);
-}
-
 static int conflict(struct api_response *resp, const struct store_campaign *c, const char *what)
 {
     struct buf actions;
@@ -254,7 +247,7 @@ static int patch(struct api_request *req, struct api_response *resp)
     json_decref(doc);
     if (status)
         return status;
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_PLANNER | API_WAKE_DISPATCH;
     return show(req, resp, c.public_id);
 }
 
@@ -350,7 +343,7 @@ static int act(struct api_request *req, struct api_response *resp, enum campaign
     rc = store_campaign_act(req->db, &req->actor, &c, verb, set_id, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_PLANNER | API_WAKE_DISPATCH;
     return show(req, resp, c.public_id);
 }
 

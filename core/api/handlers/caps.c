@@ -109,13 +109,6 @@ static void check_values(struct api_response *resp, const struct store_cap_value
                   CAP_SLIDING_MAX);
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_RULES | API_WAKE_DISPATCH);
-}
-
 static int create(struct api_request *req, struct api_response *resp)
 {
     struct diag d = {0};
@@ -133,7 +126,7 @@ static int create(struct api_request *req, struct api_response *resp)
     int rc = store_cap_create(req->db, &req->actor, &v, id, &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     api_etag(resp, 1);
     return api_created(resp, "/api/v1/caps/%s", id);
 }
@@ -184,7 +177,7 @@ static int patch(struct api_request *req, struct api_response *resp)
     rc = store_cap_update(req->db, &req->actor, id, &v, &version, &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     api_etag(resp, version);
     return api_ok(resp);
 }
@@ -198,7 +191,7 @@ static int end(struct api_request *req, struct api_response *resp)
     int rc = store_cap_end(req->db, &req->actor, api_path_param(req, "id"), &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_RULES | API_WAKE_DISPATCH;
     return api_no_content(resp);
 }
 

@@ -99,12 +99,6 @@ static int read_all(struct upload *u, struct store_customer_counts *counts, stru
     if (rc < 0)
         return rc;
     rc = people_feed(u->req->stream, u->in, diag);
-    struct ingest_counts n;
-    ingest_counts(u->in, &n);
-    if (rc == 0 && n.accepted == 0)
-        rc = diag_set(
-            diag, CGW_EINVAL, "",
-            "No row of the upload can be used; send at least one that the rejects do not name.");
     int end =
         store_customers_close(&u->store, rc == 0, &u->req->actor, counts, rc == 0 ? diag : NULL);
     return rc < 0 ? rc : end;

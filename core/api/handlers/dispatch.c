@@ -19,13 +19,6 @@ static int dispatch_get(struct api_request *req, struct api_response *resp)
     return rc < 0 ? api_fail(req, resp, rc, &d) : api_ok(resp);
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_DISPATCH);
-}
-
 static int dispatch_put(struct api_request *req, struct api_response *resp)
 {
     struct diag d = {0};
@@ -37,7 +30,7 @@ static int dispatch_put(struct api_request *req, struct api_response *resp)
         store_dispatch_set(req->db, &req->actor, api_str(req->json, "state", ""), &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_DISPATCH;
     return api_ok(resp);
 }
 

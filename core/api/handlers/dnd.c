@@ -187,10 +187,6 @@ static int take_stream(struct intake *k, bool short_way, bool refuse_invalid, st
     rc = people_feed(k->req->stream, k->in, diag);
     struct ingest_counts n;
     ingest_counts(k->in, &n);
-    if (rc == 0 && n.accepted == 0)
-        rc = diag_set(
-            diag, CGW_EINVAL, "",
-            "No row of the upload can be used; send at least one that the rejects do not name.");
     if (rc == 0 && n.rejected && refuse_invalid)
         rc = diag_set(diag, CGW_EINVAL, "",
                       "%llu rows cannot be used, and those people would lose their protection; "

@@ -262,7 +262,13 @@ int people_feed(const struct api_stream *s, struct ingest *in, struct diag *diag
             return rc;
         at += n;
     }
-    return ingest_finish(in, diag);
+    int rc = ingest_finish(in, diag);
+    struct ingest_counts n;
+    ingest_counts(in, &n);
+    return rc == 0 && n.accepted == 0 ? diag_set(diag, CGW_EINVAL, "",
+                                                 "No row of the upload can be used; send at least "
+                                                 "one that the rejects do not name.")
+                                      : rc;
 }
 
 int people_upload_failed(struct api_request *req, struct api_response *resp, int rc,

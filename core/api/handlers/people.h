@@ -72,7 +72,7 @@ void people_rejects_json(const struct people_rejects *r, struct buf *out);
  */
 #define PEOPLE_MEDIA "text/csv|application/x-ndjson"
 enum ingest_format people_format(const struct api_stream *s);
-/* Read the whole body into the parser, finish included. */
+/* Read the whole body into the parser, finish included. CGW_EINVAL when every row was rejected. */
 int people_feed(const struct api_stream *s, struct ingest *in, struct diag *diag);
 /* Status of the answer for an upload that failed as a whole (rc of people_feed): 400
  * malformed-upload with line and column where known, 413 for a bound, else as api_fail(). */

@@ -56,13 +56,6 @@ static int queue_answer(struct api_request *req, struct api_response *resp)
     return rc < 0 ? api_fail(req, resp, rc, &d) : api_ok(resp);
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_DISPATCH);
-}
-
 static int set_pause(struct api_request *req, struct api_response *resp, bool paused)
 {
     struct diag d = {0};
@@ -70,7 +63,7 @@ static int set_pause(struct api_request *req, struct api_response *resp, bool pa
         store_queue_pause(req->db, &req->actor, req->scope, api_path_param(req, "id"), paused, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_DISPATCH;
     return queue_answer(req, resp);
 }
 

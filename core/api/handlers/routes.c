@@ -178,16 +178,9 @@ static int check_instance(struct api_request *req, struct api_response *resp, co
     return 0;
 }
 
-static void wake(struct api_request *req, void *arg)
-{
-    (void)arg;
-    if (req->services->wake)
-        req->services->wake(req->services->ctx, API_WAKE_DISPATCH);
-}
-
 static int finish(struct api_response *resp, int64_t version)
 {
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_DISPATCH;
     api_etag(resp, version);
     return api_ok(resp);
 }
@@ -212,7 +205,7 @@ static int routes_create(struct api_request *req, struct api_response *resp)
     int rc = store_route_create(req->db, &req->actor, partner, &v, id, &resp->body, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_DISPATCH;
     api_etag(resp, 1);
     return api_created(resp, "/api/v1/routes/%s", id);
 }
@@ -270,7 +263,7 @@ static int routes_delete(struct api_request *req, struct api_response *resp)
     int rc = store_route_archive(req->db, &req->actor, req->scope, api_path_param(req, "id"), &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
-    resp->after_commit = wake;
+    resp->wake = API_WAKE_DISPATCH;
     return api_no_content(resp);
 }
 
