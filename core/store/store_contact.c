@@ -326,7 +326,7 @@ int store_contact_scan(struct db *db, struct store_scope scope,
 }
 
 /* ---- one ------------------------------------------------------------------------------------- */
-/* {"1":["dnd.list","on a do-not-contact list"] …}: words and sentences for the document's SQL. */
+/* {"1":["dnd.list","on a do-not-disturb list"] …}: words and sentences for the document's SQL. */
 static void reasons_json(const char *lang, struct buf *out)
 {
     const char *comma = "";

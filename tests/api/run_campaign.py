@@ -218,10 +218,12 @@ class Calendars(Case):
         cal = self.good(post("/calendars", {"name": "h", "kind": "holiday"}), 201)["id"]
         put = lambda body, media="text/calendar", **h: send("PUT", "/calendars/%s/ics" % cal, body, media, **h)
         self.refused(put("hello"), 400, "malformed-upload")
-        self.refused(put(ICS % (EVENT % ("a", "20261001", "RRULE:FREQ=SOMETIMES\r\n"))), 400, "malformed-upload")
+        broken = self.refused(put(ICS % (EVENT % ("a", "20261001", "RRULE:FREQ=SOMETIMES\r\n"))), 400, "malformed-upload")
+        self.assertEqual(broken.get("line"), 8, broken)
+        self.assertRegex(broken["detail"], "FREQ.*(YEARLY|DAILY)")
         self.refused(put((ICS % (EVENT % ("a", "20261001", ""))).replace("Holiday", "a\0b")), 400, "malformed-upload")
         many = "".join("BEGIN:VEVENT\r\nUID:%d\r\nDTSTART;VALUE=DATE:20261001\r\nEND:VEVENT\r\n" % i for i in range(10000))
-        self.refused(put(ICS % many), 413, "too-large")
+        self.assertRegex(self.refused(put(ICS % many), 413, "too-large")["detail"], "at most 4096")
         conn = daemon.connection(local=True)  # announced as too large: refused before it is sent
         conn.putrequest("PUT", "/api/v1/calendars/%s/ics" % cal)
         conn.putheader("Content-Type", "text/calendar")
