@@ -522,7 +522,10 @@ class WithGateway(unittest.TestCase):
         conn.close()
         there = set(re.findall(r"^# TYPE (\S+)", text, re.M))
         with open(os.path.join(SRC, "conf/prometheus-alerts.yml"), encoding="utf-8") as f:
-            wanted = set(re.findall(r"\b(?:campgw|process)_[a-z_]+(?:total|seconds|bytes|fds|up|successful|held|waiting|requests|bucket)\b", " ".join(re.findall(r"expr: (.*)", f.read()))))
+            alerts = f.read()
+        for alert in alerts.split("- alert: ")[1:]:
+            self.assertRegex(alert, r'(?s)\n +summary: ".+"\n +action: ".+"', "an alert says what is wrong and what to do")
+        wanted = set(re.findall(r"\b(?:campgw|process)_[a-z_]+(?:total|seconds|bytes|fds|up|successful|held|waiting|requests|bucket)\b", " ".join(re.findall(r"expr: (.*)", alerts))))
         with open(os.path.join(SRC, "conf/grafana-dashboard.json"), encoding="utf-8") as f:
             for panel in json.load(f)["panels"]:
                 for target in panel.get("targets", []):
