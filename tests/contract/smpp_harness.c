@@ -659,6 +659,14 @@ static void case_garbage(struct bench *b)
     check(sim_peer_number(&b->sim, NULL, "duplicate_taken") == 0, "nobody got a message twice");
 }
 
+static uint32_t counter(const struct bench *b, const char *name)
+{
+    for (uint32_t i = 0; b->in.desc->counters[i].name; i++)
+        if (strcmp(b->in.desc->counters[i].name, name) == 0)
+            return (uint32_t)b->in.counters[i];
+    return 0;
+}
+
 static void case_silent(struct bench *b)
 {
     if (!bench_open(b, NULL))
@@ -681,11 +689,38 @@ static void case_silent(struct bench *b)
     uint32_t one = 1;
     check(mini_run(&b->in, all_up, &one, 5000), "and comes back");
     send_all(b, 5, 5000);
-    uint32_t timeouts = 0;
-    for (uint32_t i = 0; b->in.desc->counters[i].name; i++)
-        if (strcmp(b->in.desc->counters[i].name, "smpp_enquire_timeouts") == 0)
-            timeouts = (uint32_t)b->in.counters[i];
+    uint32_t timeouts = counter(b, "smpp_enquire_timeouts");
     check(timeouts == 1, "one enquire_link without answer was counted (%u)", timeouts);
+}
+
+/* What may come and means nothing to us: a generic_nack that names no PDU, answers to what was
+ * never asked, alert_notification, outbind. */
+static void case_stray(struct bench *b)
+{
+    static const char *const stray[] = {
+        "raw 00000010800000000000000300000000",
+        "raw 0000001180000004000000007ffffff000",
+        "raw 0000001080000015000000007ffffff1",
+        "raw 0000001080000006000000007ffffff2",
+        "raw 00000016000001020000000000000005000000000000",
+        "raw 000000120000000b00000000000000060000",
+    };
+    static const char *const args[] = {"--delay-max-ms", "10", NULL};
+    if (!bench_open(b, args) || !bench_up(b, 1))
+        return;
+    b->total = 300;
+    for (size_t i = 0; i < 30; i++) {
+        feed(b);
+        (void)sim_peer_ask(&b->sim, "%s", stray[i % (sizeof stray / sizeof stray[0])]);
+        mini_turn(&b->in, 5);
+    }
+    send_all(b, 0, 10000);
+    check(b->in.result_count[CGW_RES_ACCEPTED] == 300, "all were accepted");
+    check(sim_peer_stat(&b->sim, "unique") == 300, "each once");
+    check(sim_peer_number(&b->sim, NULL, "binds") == 1, "over one link all the time");
+    check(counter(b, "smpp_responses_unmatched") == 20, "20 answers to nothing were counted (%u)",
+          counter(b, "smpp_responses_unmatched"));
+    no_complaints(b);
 }
 
 static void case_swallowed_answers(struct bench *b)
@@ -1105,6 +1140,7 @@ static const struct {
     {"awkward_peer", case_awkward_peer},
     {"garbage", case_garbage},
     {"silent", case_silent},
+    {"stray", case_stray},
     {"swallowed_answers", case_swallowed_answers},
     {"refused_bind", case_refused_bind},
     {"peer_unbinds", case_peer_unbinds},
