@@ -367,3 +367,41 @@ Test(outcomes, each_result_leaves_the_echo_row_that_it_should)
     }
     outcome_stop(o);
 }
+
+/* Without words: what the channel says that a person did. list and reason 0: nothing is forbidden.
+ */
+Test(outcomes, a_complaint_forbids_marketing_and_is_not_answered)
+{
+    static const struct {
+        uint32_t kind;
+        int list, reason, confirmed;
+    } cases[] = {{CGW_IN_COMPLAINT, 3, 4, 0},
+                 {CGW_IN_OPTOUT, 1, 2, 1},
+                 {CGW_IN_BOUNCE, 0, 0, 0},
+                 {CGW_IN_CLICK, 0, 0, 0}};
+    struct world w;
+    make_world(&w, 28, 1);
+    struct outcome_writer *o = start();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char person[32];
+        int len = snprintf(person, sizeof person, "+49152%08u", (unsigned)i);
+        int64_t id = customer_key(identity_key, person, (size_t)len);
+        struct cgw_inbound in = {.size = sizeof in,
+                                 .kind = cases[i].kind,
+                                 .from = {CGW_ADDR_E164, (uint32_t)len, person},
+                                 .arrived_utc_ms = clock_utc_ms(),
+                                 .ack = 1};
+        unsigned want = atomic_load(&n_stored) + 1;
+        cr_assert_eq(outcome_inbound(o, w.instance, CGW_CHANNEL_SMS, &in, 1), 1);
+        wait_count(&n_stored, want);
+        cr_expect_eq(number("SELECT count(*) FROM response WHERE customer_id = %" PRId64, id), 1,
+                     "kind %u is kept", cases[i].kind);
+        cr_expect_eq(number("SELECT coalesce(sum(list_id * 10 + reason), 0)::int8 FROM dnd WHERE "
+                            "customer_id = %" PRId64 " AND scope = 2001",
+                            id),
+                     cases[i].list * 10 + cases[i].reason, "kind %u", cases[i].kind);
+        cr_expect_eq(number("SELECT count(*) FROM optout_confirm WHERE customer_id = %" PRId64, id),
+                     cases[i].confirmed, "kind %u", cases[i].kind);
+    }
+    outcome_stop(o);
+}
