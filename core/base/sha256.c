@@ -11,7 +11,7 @@ _Static_assert(SHA256_BYTES == SHA256_DIGEST_LENGTH, "");
 
 static SHA256_CTX *of(struct sha256 *s)
 {
-    return (SHA256_CTX *)(void *)s->state;
+    return (SHA256_CTX *)(void *)s; /* state is its first and only member */
 }
 
 void sha256_init(struct sha256 *s)
