@@ -5,6 +5,7 @@
 #include "outcome/flush.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static int lock_parts(struct flush *f, struct flush_proof *proof)
         proof->xid = f->lock[p].xid;
         f->seal_no[p] = f->lock[p].seal_no + 1;
         if (f->lock[p].flush_no != f->w->flush_no[p])
-            f->w->turn[p]++;
+            f->w->era[p]++;
         f->w->flush_no[p] = f->lock[p].flush_no;
         seal_begin(&f->seal[p], f->lock[p].digest);
     }
@@ -237,7 +238,7 @@ static void remember(struct flush *f)
                               .contact_id = c->contact_id};
         if (strlen(it->ids[0]) < sizeof m.ref)
             memcpy(m.ref, it->ids[0], strlen(it->ids[0]) + 1);
-        refmap_put(&w->refs, &m, w->turn[c->part]);
+        refmap_put(&w->refs, &m, w->era[c->part]);
     }
 }
 
@@ -264,8 +265,10 @@ int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int 
         rc = store_xid(db, &ret->xid, diag);
     if (rc == 0)
         rc = db_commit(db, diag);
-    if (rc == 0)
+    if (rc == 0) {
         remember(f);
+        METRIC_ADD("campgw_receipts_total", f->n_stored, "stored");
+    }
     db_rollback(db);
     *ret_wake = f->wake || f->facts;
     arena_done(&f->arena);

@@ -77,6 +77,7 @@ struct flush {
     struct resolved *resolved;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
         n_early_del, n_resolved, n_unsend;
+    int n_stored;        /* receipts that were news */
     int max;             /* capacity of the lists */
     int32_t resend_wave; /* the last one asked about */
     bool resends;        /* its class is sent once more when in doubt */
@@ -94,17 +95,17 @@ struct resolved {
     const char *code_space, *raw;
     bool settles;       /* it settles one in doubt */
     int16_t later_segs; /* with settles: segments of a later attempt that was accepted */
-    bool remembered;    /* from the refmap: no event of it as long as the part's turn is this one */
-    uint32_t turn;
+    bool remembered;    /* from the refmap: no event of it as long as the part's era is this one */
+    uint32_t era;
 };
 
 struct outcome_writer {
     struct outcome_config cfg;
     struct refmap refs;
     /* flush_no of part_head as our last flush left it. Another number under the lock: somebody else
-     * wrote events of that part, and what refs knows of it (turn) is worth no more. */
+     * wrote events of that part, and what refs knows of it (era) is worth no more. */
     int64_t flush_no[STORE_PARTS];
-    uint32_t turn[STORE_PARTS];
+    uint32_t era[STORE_PARTS];
     struct ring ring; /* struct item * */
     pthread_t thread;
     atomic_bool stop;

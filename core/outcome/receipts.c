@@ -237,13 +237,13 @@ static int wake_early(struct flush *f, const struct ref_match *known, int n_know
 static bool remembered(struct flush *f, const struct item *it, int64_t refh)
 {
     struct ref_match m;
-    uint32_t turn;
-    if (!it->ref[0] || !refmap_take(&f->w->refs, refh, it->ref, &m, &turn) ||
+    uint32_t era;
+    if (!it->ref[0] || !refmap_take(&f->w->refs, refh, it->ref, &m, &era) ||
         !fits(f, &m, (struct claim){person_key(f, it), it->arrived_ms}))
         return false;
     struct resolved *x = resolve(f, &m, it);
     x->remembered = true;
-    x->turn = turn;
+    x->era = era;
     return true;
 }
 
@@ -399,7 +399,7 @@ static void apply(struct flush *f, const struct resolved *x, const struct past *
     }
     int16_t kind = finals[x->result].kind;
     put_event(f, x, seg, kind);
-    count_receipt("stored");
+    f->n_stored++;
     bool ends = kind != EVENT_DELIVERED || seg == -1 || s.delivered + 1 >= x->m.n_segs;
     if (!ends || s.counted)
         return;
@@ -433,7 +433,7 @@ static int read_past(struct flush *f, const struct resolved *x, int n, int64_t *
 {
     int m = 0;
     for (int i = 0; i < n; i++)
-        if ((!x[i].remembered || x[i].turn != f->w->turn[x->m.part]) &&
+        if ((!x[i].remembered || x[i].era != f->w->era[x->m.part]) &&
             (m == 0 || ids[m - 1] != x[i].m.contact_id))
             ids[m++] = x[i].m.contact_id;
     int rc = store_events_find(f->db, x->m.part, ids, m, ev, max, ret_n, f->diag);

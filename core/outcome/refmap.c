@@ -25,7 +25,7 @@ static struct refmap_slot *bucket(struct refmap *m, int64_t refh)
     return &m->slot[(uint64_t)refh % (REFMAP_SLOTS / WAYS) * WAYS];
 }
 
-void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t turn)
+void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t era)
 {
     struct refmap_slot *b = bucket(m, match->refh), *at = b;
     size_t len = strlen(match->ref);
@@ -39,13 +39,13 @@ void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t turn)
                                .address_key = match->address_key,
                                .ts_ms = match->ts_ms,
                                .route_id = match->route_id,
-                               .turn = turn,
+                               .era = era,
                                .part = (uint8_t)match->part};
     memcpy(at->ref, match->ref, len);
 }
 
 bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
-                 uint32_t *ret_turn)
+                 uint32_t *ret_era)
 {
     struct refmap_slot *b = bucket(m, refh), *hit = NULL;
     for (unsigned i = 0; i < WAYS;
@@ -68,7 +68,7 @@ bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_mat
                               .n_segs = 1,
                               .receipt = true};
     memcpy(ret->ref, hit->ref, sizeof hit->ref);
-    *ret_turn = hit->turn;
+    *ret_era = hit->era;
     hit->refh = 0;
     return true;
 }

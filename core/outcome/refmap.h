@@ -16,7 +16,7 @@
 struct refmap_slot {
     int64_t refh /* 0 = free */, contact_id, address_key, ts_ms;
     int32_t route_id;
-    uint32_t turn; /* of its part, see flush.c */
+    uint32_t era; /* of its part, see flush.c */
     uint8_t part;
     char ref[REFMAP_REF_MAX];
 };
@@ -27,9 +27,9 @@ struct refmap {
 int refmap_init(struct refmap *m) CGW_NODISCARD;
 void refmap_done(struct refmap *m);
 /* A message of one segment, accepted at its first attempt, without any event yet. */
-void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t turn);
+void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t era);
 /* The message of this reference; it is forgotten here, whatever comes of the receipt. */
 bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
-                 uint32_t *ret_turn);
+                 uint32_t *ret_era);
 
 #endif

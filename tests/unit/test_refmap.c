@@ -30,9 +30,9 @@ static void put(int64_t refh, const char *ref, int64_t contact_id, int64_t ts_ms
 static int64_t take(int64_t refh, const char *ref)
 {
     struct ref_match x;
-    uint32_t turn = 0;
-    bool hit = refmap_take(&m, refh, ref, &x, &turn);
-    cr_assert(!hit || (turn == 7 && x.part == 63 && x.refh == refh && !strcmp(x.ref, ref)));
+    uint32_t era = 0;
+    bool hit = refmap_take(&m, refh, ref, &x, &era);
+    cr_assert(!hit || (era == 7 && x.part == 63 && x.refh == refh && !strcmp(x.ref, ref)));
     return hit ? x.contact_id : 0;
 }
 
