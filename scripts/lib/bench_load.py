@@ -20,10 +20,13 @@ def campaign(opts):
         gw.base(opts.base)
         gw.dnd_list(i for i in range(opts.base) if kit.listed(i))
         aud, upload_rate = gw.audience(kit.spread(opts.contacts, opts.base))
+        before = kit.shares(gw)
         sent = gw.send(aud, opts.contacts)
+        spent = kit.shares(gw) - before
         if set(sent.funnel["held"]) - {"dnd.list", "cap.period"}:
             raise stack.StackError("held for other reasons than list and cap: %s" % sent.funnel["held"])
-    return {**sent.figures, "held": sum(sent.funnel["held"].values()), "upload_rows_per_s": round(upload_rate), **policy(opts)}
+    where = {k: round(v / opts.contacts, 1) for k, v in spent.most_common() if v >= opts.contacts / 10}
+    return {**sent.figures, "cpu_us_per_contact_by": where, "held": sum(sent.funnel["held"].values()), "upload_rows_per_s": round(upload_rate), **policy(opts)}
 
 
 # ---- upload ------------------------------------------------------------------------------------------------------------------

@@ -78,6 +78,17 @@ def status_number(path, name):
         return 0
 
 
+def shares(gw):
+    """CPU so far by who used it: threads of the daemon by name, backends by what connected them."""
+    used = collections.Counter()
+    for name, pid in gw.cluster.sql("SELECT coalesce(nullif(regexp_replace(application_name, '.* ', ''), ''), backend_type), pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"):
+        used["db " + name] += cpu_us(int(pid))
+    for t in os.listdir("/proc/%d/task" % gw.pid):
+        with open("/proc/%d/task/%s/comm" % (gw.pid, t), encoding="ascii", errors="replace") as f:
+            used[f.read().strip()] += cpu_us("%d/task/%s" % (gw.pid, t))
+    return used
+
+
 def rss_peak(pid):
     return status_number("/proc/%s/status" % pid, "VmHWM") * 1024
 
