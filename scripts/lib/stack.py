@@ -287,6 +287,12 @@ def rss_anon(pid):
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith("RssAnon:"))
 
 
+def sanitized(pid):
+    """Does gcc's AddressSanitizer or ThreadSanitizer watch this process?"""
+    with open("/proc/%d/maps" % pid, encoding="utf-8", errors="replace") as f:
+        return any("/libasan.so" in line or "/libtsan.so" in line for line in f)
+
+
 def all_ticks():
     for name in os.listdir("/proc"):
         if name.isdigit():

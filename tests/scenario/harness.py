@@ -256,6 +256,11 @@ class Field(unittest.TestCase):
         self.assertGreater(seals, 0)
         self.assertEqual((broken, unlinked, unsealed, heads), (0, 0, 0, 0), "of %d seals: wrong digest, not linked; rows under none; wrong heads" % seals)
 
+    def memory_below(self, measured, bound):
+        """Judged without sanitizers only: they keep what was freed for a while, to see it used."""
+        if not stack.sanitized(self.gateway.process.pid):
+            self.assertLess(measured, bound)
+
     def no_complaints(self):
         stats = self.sim.stats()
         self.assertEqual(stats["complaints_total"], 0, stats["complaints"])

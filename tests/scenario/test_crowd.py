@@ -74,7 +74,7 @@ class Connections(Crowd):
         grown = self.anonymous_bytes() - before
         files = len(os.listdir("/proc/%d/fd" % self.gateway.process.pid))
         print("# %d connections: %d bytes more, %d descriptors" % (IDLE, grown, files), flush=True)
-        self.assertLess(grown, CONNECTIONS * CONNECTION_BYTES + (8 << 20))
+        self.memory_below(grown, CONNECTIONS * CONNECTION_BYTES + (8 << 20))
         self.assertLess(files, CONNECTIONS + 100)
         for s in idle[:100]:
             head, _, body = s.recv(2000).partition(b"\r\n\r\n")
@@ -149,7 +149,7 @@ class Uploads(Crowd):
             watcher.join()
         self.assertEqual((answer.status, answer.json.get("accepted")), (200, UPLOAD_BYTES // (14 + len(self.NOTE))), answer)
         print("# upload of %d bytes: peak of anonymous memory %d bytes above %d" % (UPLOAD_BYTES, peak[0] - before, before), flush=True)
-        self.assertLess(peak[0] - before, 64 << 20)
+        self.memory_below(peak[0] - before, 64 << 20)
         self.assertEqual(self.spool(), (0, 0))
 
         broken = self.audience_path()
