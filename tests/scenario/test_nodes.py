@@ -46,8 +46,6 @@ class Faults(Cluster, test_crash.Crash):
     @classmethod
     def campaign_story(cls):
         self = cls("test_everybody_is_accounted_for")  # for its waiting and failing
-        self.complete(cls.earlier)
-        cls.sim.ctl("reset")
         first, second, third = cls.gateway, cls.further_node("node-2", "--clock-shift-ms", "5000"), cls.further_node("node-3", "--clock-shift-ms", "-5000")
         cls.spread_over("node-1", "node-2", "node-3")
         cls.planners = [cls.planner()]
