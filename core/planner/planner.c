@@ -59,10 +59,9 @@ static bool validity_over(const struct plan_wave *w, int64_t now_ms, int64_t gra
 static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
                        struct diag *diag)
 {
-    bool idle = w->open_chunks == 0 && w->echoes == 0;
     if (!strcmp(w->state, "running"))
-        return idle ? store_plan_wave_state(p->db, w->wave_id, "running", "finishing", diag) : 0;
-    if (!idle) /* a late retry: back to sending */
+        return w->busy ? 0 : store_plan_wave_state(p->db, w->wave_id, "running", "finishing", diag);
+    if (w->busy) /* a late retry: back to sending */
         return store_plan_wave_state(p->db, w->wave_id, "finishing", "running", diag);
     if (w->pending > 0 && !validity_over(w, now_ms, p->cfg.receipt_grace_ms))
         return p->cfg.ask_wave && validity_over(w, now_ms, 0)

@@ -33,17 +33,16 @@ int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n, 
     dbp_int4(&p, max);
     auto_dbr struct db_result *r = NULL;
     /* LATERAL with LIMIT: one probe per part and wave, whatever the statistics say of a table that
-     * was empty a minute ago */
+     * was empty a minute ago; the first chunk ends them, echo rows are looked for when there is
+     * none */
     int rc = db_query(
         db,
         "SELECT w.wave_id, w.campaign_id, coalesce(w.set_id, 0), w.planned_part, w.state, c.state, "
         "w.validity_ms, c.not_after, w.drained_at,"
-        " CASE WHEN w.state IN ('running', 'finishing') THEN (SELECT count(*) FROM (SELECT FROM "
-        "part_list p, LATERAL (SELECT FROM chunk k WHERE k.part = p.part AND k.wave_id = w.wave_id "
-        "AND k.state < 2 LIMIT 1) k LIMIT 1) x) ELSE 0 END,"
-        " CASE WHEN w.state IN ('running', 'finishing') THEN (SELECT count(*) FROM (SELECT FROM "
-        "part_list p, LATERAL (SELECT FROM echo e WHERE e.part = p.part AND e.wave_id = w.wave_id "
-        "LIMIT 1) e LIMIT 1) x) ELSE 0 END,"
+        " w.state IN ('running', 'finishing') AND (EXISTS (SELECT FROM part_list p, LATERAL "
+        "(SELECT FROM chunk k WHERE k.part = p.part AND k.wave_id = w.wave_id AND k.state < 2 "
+        "LIMIT 1) k) OR EXISTS (SELECT FROM part_list p, LATERAL (SELECT FROM echo e WHERE "
+        "e.part = p.part AND e.wave_id = w.wave_id LIMIT 1) e)),"
         " CASE WHEN w.state = 'finishing' THEN (SELECT coalesce(sum(CASE kind WHEN 2 THEN n WHEN 3 "
         "THEN -n WHEN 4 THEN -n WHEN 5 THEN -n WHEN 6 THEN -n WHEN 12 THEN -n ELSE 0 END), 0)::int8"
         " FROM campaign_stat s WHERE s.wave_id = w.wave_id) ELSE 0 END"
@@ -64,9 +63,8 @@ int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n, 
                                     .validity_ms = dbr_int(r, i, 6),
                                     .not_after_ms = dbr_null(r, i, 7) ? 0 : dbr_ts(r, i, 7),
                                     .drained_ms = dbr_null(r, i, 8) ? 0 : dbr_ts(r, i, 8),
-                                    .open_chunks = dbr_int(r, i, 9),
-                                    .echoes = dbr_int(r, i, 10),
-                                    .pending = dbr_int(r, i, 11)};
+                                    .busy = dbr_bool(r, i, 9),
+                                    .pending = dbr_int(r, i, 10)};
         (void)snprintf(ret[i].state, sizeof ret[i].state, "%s", dbr_text(r, i, 4));
         (void)snprintf(ret[i].campaign_state, sizeof ret[i].campaign_state, "%s",
                        dbr_text(r, i, 5));

@@ -16,7 +16,8 @@ struct plan_wave {
     int32_t wave_id, campaign_id, set_id, planned_part;
     char state[16], campaign_state[16];
     int64_t validity_ms, not_after_ms, drained_ms; /* 0 = none */
-    int64_t open_chunks, echoes, pending;          /* of waves in running and finishing */
+    bool busy;       /* running or finishing, with a chunk that is not done or an echo row */
+    int64_t pending; /* of waves in finishing */
 };
 /* Waves that want attention: waiting or planning of running campaigns, running and finishing of
  * any. */
