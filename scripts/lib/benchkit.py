@@ -63,7 +63,7 @@ class Progress:
 
 
 def cpu_us(pid):
-    """CPU of one process so far, without its children."""
+    """CPU of one process, or of a thread ("PID/task/TID"), so far, without children."""
     fields = stack.stat_fields(pid) if pid else None
     return sum(int(x) for x in fields[11:13]) * 1e6 / TICKS if fields else 0.0
 

@@ -270,7 +270,7 @@ class Cluster:
 
 def stat_fields(pid):
     try:
-        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as f:
+        with open("/proc/%s/stat" % pid, encoding="ascii", errors="replace") as f:
             return f.read().rpartition(")")[2].split()
     except OSError:
         return None
