@@ -18,8 +18,10 @@
 #define NAMED_WITHIN_MS INT64_C(604800000)
 #define NAMELESS_WITHIN_MS INT64_C(172800000)
 /* A receipt may come before the answer to its submit, but not longer before it than an answer
- * takes. */
-#define BEFORE_ANSWER_MS 600000
+ * takes. One that names the person may: our clock may have been set forward by an hour in between.
+ */
+#define BEFORE_ANSWER_MS INT64_C(600000)
+#define NAMED_BEFORE_ANSWER_MS INT64_C(10800000)
 
 static void count_receipt(const char *what)
 {
@@ -59,8 +61,9 @@ static bool fits(const struct flush *f, const struct ref_match *m, struct claim 
 {
     bool named = c.key && m->address_key;
     int64_t age_ms = c.arrived_ms - m->ts_ms,
+            least_ms = named ? -NAMED_BEFORE_ANSWER_MS : -BEFORE_ANSWER_MS,
             most_ms = named ? NAMED_WITHIN_MS : NAMELESS_WITHIN_MS + f->w->cfg.receipt_grace_ms;
-    return (!named || c.key == m->address_key) && age_ms >= -BEFORE_ANSWER_MS && age_ms <= most_ms;
+    return (!named || c.key == m->address_key) && age_ms >= least_ms && age_ms <= most_ms;
 }
 
 /* The newest accept of this id that fits. ret_other: there is one, and none fits. */

@@ -71,7 +71,8 @@ static const struct aged {
 } aged[] = {
     {"a minute before the answer", false, -60000, 1},
     {"a quarter of an hour before the answer", false, -900000, 0},
-    {"the same, naming the person", true, -900000, 0},
+    {"an hour before it by our clock, naming the person", true, -3700000, 1},
+    {"four hours before it, naming the person", true, -14400000, 0},
     {"after a day", false, DAY_MS, 1},
     {"after three days, naming nobody", false, 3 * DAY_MS, 0},
     {"after three days, naming the person", true, 3 * DAY_MS, 1},
