@@ -47,7 +47,7 @@ AT(cgw_message, group, 88);
 AT(cgw_message, service_code, 96);
 AT(cgw_message, reference, 104);
 
-SIZE(cgw_result, 80);
+SIZE(cgw_result, 96);
 AT(cgw_result, size, 0);
 AT(cgw_result, result, 4);
 AT(cgw_result, token, 8);
@@ -62,6 +62,8 @@ AT(cgw_result, provider_ids, 56);
 AT(cgw_result, segments, 64);
 AT(cgw_result, quantity, 68);
 AT(cgw_result, peer_ids, 72);
+AT(cgw_result, document, 80);
+AT(cgw_result, document_len, 88);
 
 SIZE(cgw_receipt, 88);
 AT(cgw_receipt, size, 0);
@@ -78,7 +80,7 @@ AT(cgw_receipt, raw, 64);
 AT(cgw_receipt, arrived_utc_ms, 72);
 AT(cgw_receipt, ack, 80);
 
-SIZE(cgw_inbound, 88);
+SIZE(cgw_inbound, 96);
 AT(cgw_inbound, size, 0);
 AT(cgw_inbound, kind, 4);
 AT(cgw_inbound, from, 8);
@@ -90,6 +92,7 @@ AT(cgw_inbound, reference, 56);
 AT(cgw_inbound, peer_id, 64);
 AT(cgw_inbound, arrived_utc_ms, 72);
 AT(cgw_inbound, ack, 80);
+AT(cgw_inbound, provider_id, 88);
 
 SIZE(cgw_check, 280);
 AT(cgw_check, size, 0);

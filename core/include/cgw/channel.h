@@ -82,6 +82,10 @@ struct cgw_result {
     uint32_t quantity;               /* unit of the descriptor: segments, bytes or seconds */
     const char *const *peer_ids; /* as many as provider_ids, as the peer spells them: what query()
                                     asks with. NULL, or a NULL or "" in it: spelled alike */
+    const char *document;  /* with ACCEPTED: what a peer that pulls will read (an agent's task),
+                              JSON;  kept in the transaction of the accept. NULL = none */
+    uint32_t document_len; /* bytes, at most CGW_DOCUMENT_MAX */
+    uint32_t reserved;
 };
 
 /* What the peer tells about an earlier message. */
@@ -123,7 +127,10 @@ struct cgw_inbound {
     uint64_t reference;  /* token of the contact it answers when the peer says so, 0 = unknown */
     const char *peer_id; /* the peer's id of this inbound message, for duplicates; may be NULL */
     int64_t arrived_utc_ms;
-    uint64_t ack; /* plugin's name for it: returned by stored() when durable */
+    uint64_t ack;            /* plugin's name for it: returned by stored() when durable */
+    const char *provider_id; /* our message that it answers, normal form as in cgw_result; NULL =
+                                not known. With it `from` may be of kind 0: the person is the one
+                                whom that message reached */
 };
 
 /* query(): what became of an accepted message? */

@@ -26,7 +26,8 @@ extern "C" {
 #define CGW_DIAG_MAX 256u   /* bytes of a diagnostic text with its NUL                           */
 #define CGW_STATE_MAX 4096u /* bytes of campaign-plugin state per customer */
 #define CGW_PROVIDER_ID_MAX                                                                        \
-    128u                 /* bytes of a peer's message id with its NUL                         */
+    128u /* bytes of a peer's message id with its NUL                         */
+#define CGW_DOCUMENT_MAX 65536u /* bytes of the document kept with an accept */
 #define CGW_RAW_MAX 256u /* bytes of a peer's raw status text with its NUL                    */
 
 /* ---- channel kinds
