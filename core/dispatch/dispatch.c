@@ -43,7 +43,7 @@ void dispatch_wake(void *arg)
     struct dispatch *d = arg;
     (void)pthread_mutex_lock(&d->lock);
     d->wakes++;
-    d->control_mono_ms = 0; /* the snapshot may be what changed */
+    d->changes++; /* the snapshot may be what changed */
     (void)pthread_cond_broadcast(&d->more);
     (void)pthread_mutex_unlock(&d->lock);
 }

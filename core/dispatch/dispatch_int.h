@@ -21,6 +21,8 @@
 #define CONTROL_AGE_MS                                                                             \
     200 /* a paused campaign is noticed by its intents at once, by the choice of work within this  \
          */
+#define CONTROL_AGE_MAX_MS 1000 /* with a load under way, how old a snapshot others may work with  \
+                                 */
 
 /* A chunk whose windows go out; lives until its last result is flushed. */
 struct chunk_run {
@@ -51,7 +53,13 @@ struct dispatch {
     uint64_t wakes; /* counts wake-ups, so that none is missed between a look and a wait */
     bool stop;
     struct control *control; /* counted */
-    int64_t control_mono_ms;
+    int64_t control_mono_ms; /* when its load began */
+    uint64_t changes;        /* somebody said that waves or routes changed; control_changes: what
+                                the snapshot knows of it */
+    uint64_t control_changes, control_load, loads; /* numbers of loads: an older one never replaces
+                                                      a newer one */
+    bool control_loading; /* somebody loads, and knows of loading_changes */
+    uint64_t loading_changes;
     atomic_int part_inflight[STORE_PARTS];
     _Atomic int64_t last_submit_utc_ms;
     struct worker *workers[WORKERS_MAX];

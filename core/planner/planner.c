@@ -35,10 +35,14 @@ struct planner {
 
 static int plan_wave(struct planner *p, struct plan_wave *w, struct diag *diag)
 {
-    if (!strcmp(w->state, "waiting"))
-        return store_plan_begin(p->db, w->wave_id, diag);
     int64_t chunks = 0;
     int rc = 0;
+    if (!strcmp(w->state, "waiting")) {
+        rc = store_plan_begin(p->db, w->wave_id, diag);
+        if (rc == 0)
+            planner_wake(p); /* its chunks with the next turn, not a whole turn's wait later */
+        return rc;
+    }
     for (int32_t part = w->planned_part + 1; rc == 0 && part < STORE_PARTS; part++) {
         rc = store_plan_part(p->db, w, part, &chunks, diag);
         if (rc == 0 && chunks && p->cfg.wake)
