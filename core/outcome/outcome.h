@@ -12,9 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OUTCOME_RING 65536u      /* receipts and inbound waiting for the writer, together */
-#define OUTCOME_FLUSH_ROWS 1000u /* a flush is due at this many items … */
-#define OUTCOME_FLUSH_MS 50      /* … or this long after the first      */
+#define OUTCOME_RING 65536u /* receipts and inbound waiting for the writer, together */
+/* A flush is due at so many results, which are in doubt until then; at so many items of every kind,
+ * since what a peer repeats may wait for company; or so long after the first. */
+#define OUTCOME_FLUSH_ROWS 1000u
+#define OUTCOME_FLUSH_ITEMS 3000u
+#define OUTCOME_FLUSH_MS 50
 
 /* contact_event.kind; numbers are stored, never renumber. Kinds marked T end the contact. */
 enum event_kind {

@@ -21,7 +21,9 @@
 #define SWEEP_MS 2000
 #define QUIET_MS 3 /* without a new item for so long, flush what is there */
 #define SWEEP_ROWS 200
-#define FEW 100 /* items that are worth a flush of their own */
+#define FEW 100   /* items that are worth a flush of their own */
+#define BITE 250  /* taken from the ring at a time */
+#define SPARE 256 /* places of a flush kept for sent chunks and swept receipts */
 #define CHUNKS_MS 20
 #define IDLE_MS 250
 
@@ -343,7 +345,7 @@ static void flush_all(struct outcome_writer *w, struct item **items, int n)
             log_warning("outcome.flush.failed", "items=%d code=%s where=%s msg=\"%s\"", n,
                         diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
         if (poison(w, rc) && n > 1) {
-            flush_all(w, items, n / 2); /* depth is log2 of OUTCOME_FLUSH_ROWS */
+            flush_all(w, items, n / 2); /* depth is log2 of OUTCOME_FLUSH_ITEMS */
             flush_all(w, items + n / 2, n - n / 2);
             return;
         }
@@ -415,38 +417,49 @@ static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int
     return n;
 }
 
+/* Chunks wait aside until their results are in. Adds to what is the batch already; counts results.
+ */
+static int sort_out(struct outcome_writer *w, struct item **batch, int n, size_t more,
+                    int *io_results)
+{
+    for (size_t i = 0, from = (size_t)n; i < more; i++) {
+        struct item *it = batch[from + i];
+        if (it->kind == ITEM_CHUNK && w->n_chunks < (int)ARRAY_LEN(w->chunks)) {
+            w->chunks[w->n_chunks++] = it;
+            continue;
+        }
+        *io_results += it->kind == ITEM_RESULT;
+        batch[n++] = it;
+    }
+    return n;
+}
+
+/* Few items wait a little for company; many are taken as long as there are more. */
 static int collect(struct outcome_writer *w, struct item **batch, int max)
 {
+    int n = 0, results = 0;
     /* sent chunks are looked at again and again until their last result is in */
-    int n = (int)ring_take(&w->ring, batch, 1, (size_t)max, w->n_chunks ? CHUNKS_MS : IDLE_MS);
+    size_t more = ring_take(&w->ring, batch, 1, BITE, w->n_chunks ? CHUNKS_MS : IDLE_MS);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
-    while (n && n < FEW) {
-        int64_t left = until - clock_mono_ms();
-        if (left <= 0 || atomic_load(&w->stop))
+    while (more) { /* ends when nobody else is coming: peers wait for these rows before they send
+                      more */
+        n = sort_out(w, batch, n, more, &results);
+        if (n + BITE > max || results + BITE > (int)OUTCOME_FLUSH_ROWS)
             break;
-        size_t more = ring_take(&w->ring, batch + n, (size_t)(FEW - n), (size_t)(max - n),
-                                left < QUIET_MS ? (int)left : QUIET_MS);
-        if (more == 0)
-            break; /* nobody else is coming: peers wait for these rows before they send more */
-        n += (int)more;
+        int64_t left = n < FEW && !atomic_load(&w->stop) ? until - clock_mono_ms() : 0;
+        int wait_ms = left > QUIET_MS ? QUIET_MS : left > 0 ? (int)left : 0;
+        more = ring_take(&w->ring, batch + n, wait_ms ? (size_t)(FEW - n) : 1, BITE, wait_ms);
     }
-    int keep = 0;
-    for (int i = 0; i < n; i++) { /* chunks wait aside until their results are in */
-        if (batch[i]->kind == ITEM_CHUNK && w->n_chunks < (int)ARRAY_LEN(w->chunks))
-            w->chunks[w->n_chunks++] = batch[i];
-        else
-            batch[keep++] = batch[i];
-    }
-    return keep;
+    return n;
 }
 
 static void *writer_main(void *arg)
 {
     struct outcome_writer *w = arg;
-    static struct item *batch[OUTCOME_FLUSH_ROWS];
+    static struct item *batch[OUTCOME_FLUSH_ITEMS];
     for (;;) {
         bool stopping = atomic_load(&w->stop);
-        int n = collect(w, batch, (int)ARRAY_LEN(batch) - 256);
+        int n = collect(w, batch, (int)ARRAY_LEN(batch) - SPARE);
         n = ready_chunks(w, batch, n, (int)ARRAY_LEN(batch));
         if (n < (int)ARRAY_LEN(batch) - SWEEP_ROWS)
             n = sweep_early(w, batch, n, (int)ARRAY_LEN(batch));
