@@ -85,6 +85,10 @@ core_libcgwcore_a_SOURCES = \
 	core/ingest/ingest_row.c \
 	core/ingest/ingest_spool.c \
 	core/ingest/ingest_spool.h \
+	core/media/media.c \
+	core/media/media.h \
+	core/media/sniff.c \
+	core/media/sniff.h \
 	core/outcome/ask.c \
 	core/outcome/flush.c \
 	core/outcome/flush.h \
@@ -160,6 +164,8 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_key.c \
 	core/store/store_key.h \
 	core/store/store_log.c \
+	core/store/store_media.c \
+	core/store/store_media.h \
 	core/store/store_outcome.c \
 	core/store/store_outcome.h \
 	core/store/store_part.c \
@@ -230,6 +236,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/decisions.c \
 	core/api/handlers/dispatch.c \
 	core/api/handlers/dnd.c \
+	core/api/handlers/media.c \
+	core/api/handlers/media.h \
 	core/api/handlers/people.c \
 	core/api/handlers/people.h \
 	core/api/handlers/plugins.c \
@@ -268,6 +276,7 @@ EXTRA_DIST += \
 	core/db/README.md \
 	core/dispatch/README.md \
 	core/ingest/README.md \
+	core/media/README.md \
 	core/outcome/README.md \
 	core/planner/README.md \
 	core/plugin/README.md \

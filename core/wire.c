@@ -4,6 +4,7 @@
 
 #include "address/address.h"
 #include "api/handlers/campaigns.h"
+#include "api/handlers/media.h"
 #include "api/handlers/people.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,7 @@
 #include "store/store_trouble.h"
 #include "content/render.h"
 #include "dispatch/services.h"
+#include "media/media.h"
 #include "store/store_schema.h"
 
 #include <errno.h>
@@ -223,12 +225,13 @@ static int identity(void *ctx, const char *normalised, int32_t *ret_part, int64_
 static int check_content(void *ctx, const char *plugin, uint32_t channel, const char *content_json,
                          size_t content_len, const char *const *fields, uint32_t n_fields,
                          const char *const *instances, uint32_t n_instances,
+                         const struct render_media *media, uint32_t n_media,
                          struct api_content *ret, struct diag *diag)
 {
     struct daemon *d = ctx;
     struct content_found found = {0};
     int rc = content_check(d->registry, plugin, channel, content_json, content_len, fields,
-                           n_fields, instances, n_instances, &found, diag);
+                           n_fields, instances, n_instances, media, n_media, &found, diag);
     *ret = (struct api_content){.segments_max = found.segments};
     (void)snprintf(ret->encoding, sizeof ret->encoding, "%s", found.encoding);
     (void)snprintf(ret->text, sizeof ret->text, "%s", found.text);
@@ -331,6 +334,9 @@ static void refresh_metrics(void *ctx)
           (double)dispatch_last_submit_utc_ms(d->dispatch) / 1000.0);
 }
 
+/* Plugins' calls carry no context of ours: the listener and the media are found here. */
+static struct daemon *the_daemon;
+
 /* ---- plugins → the core
  * ------------------------------------------------------------------------------------------------------
  */
@@ -343,6 +349,16 @@ static int host_normalise(uint32_t kind, const char *text, const char *default_r
         return CGW_EINVAL;
     (void)snprintf(out, out_size, "%s", a.text);
     return 0;
+}
+
+static int64_t host_media_size(uint64_t media)
+{
+    return media_cache_size(the_daemon->media, media);
+}
+
+static int64_t host_media_read(uint64_t media, int64_t offset, void *out, size_t n)
+{
+    return media_cache_read(the_daemon->media, media, offset, out, n);
 }
 
 static int callback_find(void *ctx, const char *instance, const char *method, const char *path,
@@ -375,8 +391,6 @@ static int callback_deliver(void *ctx, const char *instance, int route,
     return inst ? instance_http(inst, (uint32_t)route, req) : CGW_ENOTFOUND;
 }
 
-static struct daemon
-    *the_daemon; /* the sink's reply carries the dispatcher's ctx: the listener is found here */
 static void on_reply(void *ctx, struct plugin_instance *inst, uint64_t request_id, uint32_t status,
                      const char *content_type, const char *body, uint32_t len)
 {
@@ -446,7 +460,9 @@ static void free_allow_lists(struct registry *r)
 
 static int start_plugins(struct daemon *d, struct diag *diag)
 {
-    static const struct host_services services = {.address_normalise = host_normalise};
+    static const struct host_services services = {.address_normalise = host_normalise,
+                                                  .media_size = host_media_size,
+                                                  .media_read = host_media_read};
     host_set_services(&services);
     host_metrics_register();
     struct registry_opts opts = {.sink = dispatch_sink(d->dispatch),
@@ -493,6 +509,7 @@ static int start_api(struct daemon *d, struct diag *diag)
     metrics_register(wire_families);
     campaigns_keyword_check(check_keyword, d);
     people_setup(c->api_spool_dir, conf.spool_max_bytes);
+    media_setup((int64_t)c->media_max_mb << 20);
     int rc = api_start(&conf, &s, &d->api, diag);
     if (rc == 0 && c->callback_port >= 0) {
         struct callback_config cb = {.listen_address = c->callback_listen,
@@ -510,12 +527,20 @@ int daemon_start(struct daemon *d, struct diag *diag)
     the_daemon = d;
     int rc = check_database(c, diag);
     d->rules = rules_cache_new();
+    d->media = media_cache_new(c->conninfo, (size_t)c->media_cache_mb << 20);
+    if (rc == 0 && !d->media)
+        rc = diag_set(diag, -ENOMEM, "", "out of memory");
+    if (rc == 0 && c->media_cache_mb < c->media_max_mb)
+        rc = diag_set(diag, CGW_EINVAL, "media.cache_mb",
+                      "is %d, less than media.max_mb (%d): one media must fit", c->media_cache_mb,
+                      c->media_max_mb);
     struct dispatch_config dc = {.conninfo = c->conninfo,
                                  .node = c->node,
                                  .version = PACKAGE_VERSION,
                                  .sign_key = c->sign_key,
                                  .identity_key = c->identity_key,
                                  .rules = d->rules,
+                                 .media = d->media,
                                  .bulk_threads = (unsigned)c->dispatch_threads,
                                  .inflight_slots = (uint32_t)c->dispatch_inflight,
                                  .lease_ttl_ms = c->dispatch_lease_ms};
@@ -576,4 +601,5 @@ void daemon_stop(struct daemon *d, int deadline_ms)
     d->registry = registry_free(d->registry);
     d->dispatch = dispatch_free(d->dispatch);
     rules_cache_free(d->rules);
+    media_cache_free(d->media);
 }

@@ -20,6 +20,7 @@ struct daemon {
     struct planner *planner;
     struct api *api;
     struct callback *callback;
+    struct media_cache *media;
     struct outcome_config outcome;
     struct outcome_asker asker; /* the planner's thread */
     struct optout_sets *words;

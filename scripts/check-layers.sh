@@ -17,10 +17,11 @@ policy: base
 store: base db policy
 queue: base db store
 plugin: base config
+media: base db store
 planner: base db store queue plugin
-outcome: base db store policy address content
-dispatch: base queue store policy plugin outcome content address
-api: base address content ingest policy store planner plugin
+outcome: base db store policy address content media
+dispatch: base queue store policy plugin outcome content address media
+api: base address content ingest media policy store planner plugin
 ctl: base config db address content store plugin policy
 '
 # header of a library: folders that may know it

@@ -18,7 +18,7 @@ CREATE TABLE partner (
 INSERT INTO partner VALUES (0, 'owner');
 CREATE TABLE retention (what text PRIMARY KEY, keep interval NOT NULL);
 INSERT INTO retention VALUES ('contact_log', '25 months'), ('delivery', '13 months'), ('recipient', '3 months'),
-  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'),
+  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'), ('media', '13 months'),
   ('audit', '7 years'), ('consent_event', '7 years');
 
 -- ---------------------------------------------------------------------------------------------- access
@@ -147,10 +147,22 @@ CREATE TABLE campaign (
   CHECK (not_after IS NULL OR not_before IS NULL OR not_after > not_before));
 CREATE TABLE wave (
   wave_id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, campaign_id int4 NOT NULL REFERENCES campaign, wave_no int2 NOT NULL, channel int2 NOT NULL, lane int2 NOT NULL DEFAULT 0,
-  content jsonb NOT NULL, routes text[] NOT NULL DEFAULT '{}', validity_ms int8 NOT NULL DEFAULT 0, set_id int4 /* fixed when the wave is planned */,
+  content jsonb NOT NULL, routes text[] NOT NULL DEFAULT '{}', validity_ms int8 NOT NULL DEFAULT 0, not_before timestamptz, after_ms int8 NOT NULL DEFAULT 0 /* since the campaign's start */,
+  set_id int4 /* fixed when the wave is planned */,
   state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'planning', 'running', 'finishing', 'done', 'cancelled')),
   planned_part int4 NOT NULL DEFAULT -1, drained_at timestamptz /* last contact settled or handed over */,
   cleared bool NOT NULL DEFAULT false /* retention took its chunks and intents */, UNIQUE (campaign_id, wave_no));
+
+-- ---------------------------------------------------------------------------------------------- media
+CREATE TABLE media (                    -- uploaded, or received from people; named by its bytes, immutable
+  media_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, public_id text NOT NULL UNIQUE, partner_id int4 NOT NULL REFERENCES partner, sha256 bytea NOT NULL, mime text NOT NULL,
+  name text NOT NULL DEFAULT '', bytes int8 NOT NULL CHECK (bytes > 0), created_by text NOT NULL, created_at timestamptz NOT NULL DEFAULT now(), UNIQUE (partner_id, sha256));
+CREATE TABLE media_chunk (              -- 1 MiB each but for the last
+  media_id int8 NOT NULL REFERENCES media ON DELETE CASCADE, chunk_no int4 NOT NULL, data bytea NOT NULL, PRIMARY KEY (media_id, chunk_no));
+ALTER TABLE media_chunk ALTER data SET STORAGE EXTERNAL;  -- pictures and sound do not compress
+CREATE TABLE wave_media (               -- which media the content of a wave names
+  wave_id int4 NOT NULL REFERENCES wave ON DELETE CASCADE, media_id int8 NOT NULL REFERENCES media ON DELETE CASCADE, PRIMARY KEY (wave_id, media_id));
+CREATE INDEX ON wave_media (media_id);
 
 CREATE TABLE part_head (
   part int4 PRIMARY KEY, node text, epoch int8 NOT NULL DEFAULT 0, lease_until timestamptz, seal_no int8 NOT NULL DEFAULT 0,
@@ -212,6 +224,11 @@ CREATE INDEX ON response (part, customer_id, ts);
 CREATE INDEX ON response USING brin (ts);
 CREATE TABLE attribution (              -- recomputable: which contact a response answers, by which rule
   part int4 NOT NULL, response_id int8 NOT NULL, contact_id int8 NOT NULL, rule int2 NOT NULL, version int4 NOT NULL, PRIMARY KEY (part, response_id, rule));
+CREATE INDEX ON attribution (contact_id);
+CREATE TABLE response_media (           -- pictures, sound and so on that came with a response
+  part int4 NOT NULL, response_id int8 NOT NULL, media_no int2 NOT NULL, media_id int8 NOT NULL REFERENCES media ON DELETE CASCADE, name text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (part, response_id, media_no));
+CREATE INDEX ON response_media (media_id);
 CREATE TABLE optout_confirm (           -- at most one confirmation per opt-out
   part int4 NOT NULL, customer_id int8 NOT NULL, scope int4 NOT NULL, response_id int8 NOT NULL, contact_id int8, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, customer_id, scope));
 CREATE SEQUENCE system_seq;             -- seq of recipients that are made one by one (confirmations, events)
@@ -282,6 +299,10 @@ BEGIN
       ('response_text', 'at < $1 - (SELECT keep FROM retention WHERE what = ''response_text'')'),
       ('attribution', '(part, response_id) IN (SELECT part, response_id FROM response WHERE ts < $1 - (SELECT keep FROM retention WHERE what = ''response'') LIMIT $2)'),
       ('response', 'ts < $1 - (SELECT keep FROM retention WHERE what = ''response'') AND NOT EXISTS (SELECT FROM attribution a WHERE (a.part, a.response_id) = (x.part, x.response_id))'),
+      -- campaigns that may still send it, or were over not so long ago, and answers that are kept hold it
+      ('media', 'created_at < $1 - (SELECT keep FROM retention WHERE what = ''media'') AND NOT EXISTS (SELECT FROM wave_media m JOIN wave USING (wave_id) JOIN campaign c USING (campaign_id)'
+        ' WHERE m.media_id = x.media_id AND (c.finished_at IS NULL OR c.finished_at > $1 - (SELECT keep FROM retention WHERE what = ''media'')))'
+        ' AND NOT EXISTS (SELECT FROM response_media r WHERE r.media_id = x.media_id AND r.at > $1 - (SELECT keep FROM retention WHERE what = ''media''))'),
       ('audit', 'at < $1 - (SELECT keep FROM retention WHERE what = ''audit'')'),
       -- the last word of a person stays as long as it is in force
       ('consent_event', 'recorded_at < $1 - (SELECT keep FROM retention WHERE what = ''consent_event'') AND (EXISTS (SELECT FROM consent_event y WHERE (y.part, y.customer_id, y.purpose, y.channel)'
@@ -336,6 +357,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA campgw TO campgw;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA campgw TO campgw;
 -- append only, also for the daemon
 REVOKE UPDATE, DELETE ON contact_log, contact_submit, contact_event, audit_seal, audit_root, response, consent_event, audit, intent, part_list, recipient, recipient_set, identity_check FROM campgw;
+REVOKE UPDATE ON media_chunk FROM campgw;
 REVOKE INSERT, UPDATE, DELETE ON retention FROM campgw;
 GRANT UPDATE ON recipient_set TO campgw;  -- n_rows and digest are set at the end of the upload's own transaction
 REVOKE INSERT ON identity_check, part_list FROM campgw;

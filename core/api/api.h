@@ -32,6 +32,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "content/render.h"
 #include "store/store.h"
 #include <jansson.h>
 #include <stdbool.h>
@@ -346,6 +347,7 @@ struct api_services {
     int (*check_content)(void *ctx, const char *plugin, uint32_t channel, const char *content_json,
                          size_t content_len, const char *const *fields, uint32_t n_fields,
                          const char *const *instances, uint32_t n_instances,
+                         const struct render_media *media, uint32_t n_media,
                          struct api_content *ret, struct diag *diag);
     /* Same facts and same policy_decide() as the dispatcher; appends one JSON document {verdict,
      * reason, until, rule, rules_version}. */

@@ -145,7 +145,7 @@ static bool wrong_media(struct api_call *call, const char *detail)
                            ? "application/json, application/merge-patch+json"
                            : "application/json";
     (void)api_problem(&call->resp, PROBLEM_MEDIA_TYPE, "%s", detail);
-    char accept[256];
+    char accept[512];
     (void)snprintf(accept, sizeof accept, "%s%s%s", json, *json && r->media ? ", " : "",
                    r->media ? r->media : "");
     for (char *p = accept; *p; p++)

@@ -12,6 +12,7 @@ api_openapi_json = \
 	core/api/openapi/customers.json \
 	core/api/openapi/decisions.json \
 	core/api/openapi/dnd.json \
+	core/api/openapi/media.json \
 	core/api/openapi/operations.json \
 	core/api/openapi/routes.json \
 	core/api/openapi/system.json

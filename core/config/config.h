@@ -23,6 +23,7 @@ struct config {
     const char *callback_listen;
     int callback_port; /* -1 = no callback listener */
     int dispatch_threads, dispatch_inflight, dispatch_lease_ms;
+    int media_max_mb, media_cache_mb;
     const char *outcome_optout;
     int outcome_receipt_grace_s, outcome_query_per_s;
     const char *identity_key_file, *sign_key_file; /* names inside `credentials` */

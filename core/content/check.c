@@ -3,7 +3,6 @@
 #include "content/check.h"
 
 #include "content/params.h"
-#include "content/render.h"
 #include "content/template.h"
 
 #include <jansson.h>
@@ -177,7 +176,8 @@ static int render_samples(struct sample *k, uint32_t n_fields, const char *const
 int content_check(const struct registry *reg, const char *plugin, uint32_t channel,
                   const char *content_json, size_t content_len, const char *const *fields,
                   uint32_t n_fields, const char *const *instances, uint32_t n_instances,
-                  struct content_found *ret, struct diag *diag)
+                  const struct render_media *media, uint32_t n_media, struct content_found *ret,
+                  struct diag *diag)
 {
     struct sample k = {.reg = reg, .plugin = registry_campaign(reg, plugin), .channel = channel};
     struct names names = {.arena = &k.arena};
@@ -193,6 +193,8 @@ int content_check(const struct registry *reg, const char *plugin, uint32_t chann
     if (rc == 0)
         rc = render_run_new("check", channel, content_json, content_len, fields, n_fields, &k.run,
                             diag);
+    if (rc == 0)
+        rc = render_run_media(k.run, media, n_media, diag);
     if (rc == 0)
         rc = campaign_validate(k.plugin, k.run, diag);
     if (rc == 0)

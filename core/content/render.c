@@ -28,6 +28,12 @@ struct cgw_run {
     uint32_t n_fields;
     struct cached_template cache[RENDER_TEMPLATES_MAX];
     uint32_t n_cached;
+    struct {
+        char *pointer, *text; /* owned */
+    } texts[RENDER_JSON_MAX];
+    uint32_t n_texts;
+    struct render_media *media; /* owned */
+    uint32_t n_media;
 };
 
 struct cgw_builder {
@@ -72,10 +78,28 @@ int render_run_new(const char *run_id, uint32_t channel, const char *content_jso
     return 0;
 }
 
+int render_run_media(struct cgw_run *run, const struct render_media *media, uint32_t n,
+                     struct diag *diag)
+{
+    if (!n)
+        return 0;
+    run->media = malloc(n * sizeof *run->media);
+    if (!run->media)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    memcpy(run->media, media, n * sizeof *run->media);
+    run->n_media = n;
+    return 0;
+}
+
 struct cgw_run *render_run_free(struct cgw_run *run)
 {
     if (!run)
         return NULL;
+    for (uint32_t i = 0; i < run->n_texts; i++) {
+        free(run->texts[i].pointer);
+        free(run->texts[i].text);
+    }
+    free(run->media);
     for (uint32_t i = 0; i < run->n_cached; i++) {
         free(run->cache[i].text);
         template_free(run->cache[i].t);
@@ -329,6 +353,63 @@ static int64_t host_content_int(const struct cgw_run *run, const char *pointer, 
     return json_is_integer(v) ? json_integer_value(v) : absent;
 }
 
+/* Kept with the run: plugins ask for every person anew, and hold the text until the run is over. */
+static const char *keep_text(struct cgw_run *run, const char *pointer, const json_t *v)
+{
+    for (uint32_t i = 0; i < run->n_texts; i++)
+        if (!strcmp(run->texts[i].pointer, pointer))
+            return run->texts[i].text;
+    if (!v || run->n_texts == RENDER_JSON_MAX)
+        return NULL;
+    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY), *key = strdup(pointer);
+    if (!text || !key) {
+        free(text);
+        free(key);
+        return NULL;
+    }
+    run->texts[run->n_texts].pointer = key;
+    return run->texts[run->n_texts++].text = text;
+}
+
+static const char *host_content_json(const struct cgw_run *run, const char *pointer,
+                                     uint32_t *ret_len)
+{
+    /* one thread at a time has the run, and it is only lent as const */
+    struct cgw_run *mine = (struct cgw_run *)(uintptr_t)run;
+    const char *text = keep_text(mine, pointer, by_pointer(run, pointer));
+    if (ret_len)
+        *ret_len = text ? (uint32_t)strlen(text) : 0;
+    return text;
+}
+
+static int32_t host_content_count(const struct cgw_run *run, const char *pointer)
+{
+    const json_t *v = by_pointer(run, pointer);
+    return json_is_array(v)    ? (int32_t)json_array_size(v)
+           : json_is_object(v) ? (int32_t)json_object_size(v)
+                               : -1;
+}
+
+static const char *host_content_key(const struct cgw_run *run, const char *pointer, uint32_t i)
+{
+    json_t *v = by_pointer(run, pointer);
+    void *at = json_object_iter(v);
+    while (at && i--)
+        at = json_object_iter_next(v, at);
+    return at ? json_object_iter_key(at) : NULL;
+}
+
+static int host_media_part(const struct cgw_run *run, const char *id, struct cgw_part *ret)
+{
+    for (uint32_t i = 0; i < run->n_media; i++)
+        if (!strcmp(run->media[i].id, id)) {
+            *ret = (struct cgw_part){
+                .role = CGW_ROLE_MEDIA, .mime = run->media[i].mime, .media = run->media[i].handle};
+            return 0;
+        }
+    return CGW_ENOTFOUND;
+}
+
 const struct cgw_campaign_host *render_campaign_host(void)
 {
     /* propose, set_state, set_timer, add_total stay NULL until a campaign plugin's step() is run:
@@ -346,6 +427,10 @@ const struct cgw_campaign_host *render_campaign_host(void)
         .add_part = host_add_part,
         .content_str = host_content_str,
         .content_int = host_content_int,
+        .content_json = host_content_json,
+        .content_count = host_content_count,
+        .content_key = host_content_key,
+        .media_part = host_media_part,
     };
     return &host;
 }

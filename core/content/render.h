@@ -10,13 +10,24 @@
 #include "base/diag.h"
 #include "cgw/campaign.h"
 
-#define RENDER_TEMPLATES_MAX 16u /* different templates in one campaign */
+#define RENDER_TEMPLATES_MAX 32u /* different templates in one campaign */
+#define RENDER_JSON_MAX 8u       /* values of one content that a plugin reads as JSON text */
+
+/* An uploaded media that the content names. */
+struct render_media {
+    uint64_t handle;
+    int64_t size;
+    char id[40], mime[64];
+};
 
 /* Make a run. content_json: the wave's content object; fields: names in the order of the audience's
  * params (copied). */
 int render_run_new(const char *run_id, uint32_t channel, const char *content_json,
                    size_t content_len, const char *const *fields, uint32_t n_fields,
                    struct cgw_run **ret, struct diag *diag) CGW_NODISCARD;
+/* The media that the content may use, copied; whatever else it names, the plugin does not find. */
+int render_run_media(struct cgw_run *run, const struct render_media *media, uint32_t n,
+                     struct diag *diag) CGW_NODISCARD;
 struct cgw_run *render_run_free(struct cgw_run *run);
 
 /* The content of one message. rc: 0; CGW_ENOTFOUND a field has no value (what: its name);

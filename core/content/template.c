@@ -7,6 +7,7 @@
 #include "content/utf8.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,8 +261,24 @@ uint32_t template_fields(const struct template *t, const char *const **ret_names
     return t->n_names;
 }
 
+/* Fields stand inside strings: outside of one, {{ is no JSON. */
+static int check_flow(const struct template *t, struct diag *diag)
+{
+    json_error_t err;
+    json_t *doc = json_loadb(t->text, t->len, JSON_REJECT_DUPLICATES, &err);
+    json_decref(doc);
+    if (doc)
+        return 0;
+    char where[48];
+    (void)snprintf(where, sizeof where, "line %d, column %d", err.line, err.column);
+    return diag_set(diag, CGW_EINVAL, where,
+                    "A flow is JSON, with its {{fields}} inside of strings: %s.", err.text);
+}
+
 int template_check_role(const struct template *t, uint32_t role, struct diag *diag)
 {
+    if (role == CGW_ROLE_FLOW)
+        return check_flow(t, diag);
     if (role != CGW_ROLE_HEADER && role != CGW_ROLE_SUBJECT)
         return 0;
     size_t at = strcspn(t->text, "\r\n");

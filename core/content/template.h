@@ -35,7 +35,8 @@ void template_free(struct template *t);
 
 /* Fields the text uses, each once, in order of appearance. \return how many. Borrowed from t. */
 uint32_t template_fields(const struct template *t, const char *const **ret_names);
-/* May the text stand in a part of this role? HEADER and SUBJECT refuse CR and LF. */
+/* May the text stand in a part of this role? HEADER and SUBJECT refuse CR and LF; FLOW is JSON
+ * before its fields are put in, so it is after. */
 int template_check_role(const struct template *t, uint32_t role, struct diag *diag) CGW_NODISCARD;
 
 /* Where each of the template's fields stands in an audience's params. Plain value, no ownership. */
@@ -47,10 +48,11 @@ int template_bind(const struct template *t, const char *const *fields, uint32_t 
                   struct template_binding *ret, struct diag *diag) CGW_NODISCARD;
 
 /* Append the text for one person to out. Values (and defaults) are escaped for the role, the
- * author's own text is not: HTML: & < > " ' as entities; FLOW: as inside a JSON string; HEADER,
- * SUBJECT: CR, LF refused; TEXT: none. \return 0; CGW_ENOTFOUND (where = field name): value absent,
- * no default; CGW_EINVAL: value not allowed in this role; CGW_ELIMIT: out's ceiling passed. On
- * failure out is as long as before. */
+ * author's own text is not: HTML: & < > " ' as entities; FLOW: as inside a JSON string (a default
+ * stands inside one already and is left as it is); HEADER, SUBJECT: CR, LF, NUL refused; TEXT:
+ * none. \return 0; CGW_ENOTFOUND (where = field name): value absent, no default; CGW_EINVAL: value
+ * not allowed in this role; CGW_ELIMIT: out's ceiling passed. On failure out is as long as before.
+ */
 int template_expand(const struct template *t, const struct template_binding *b, uint32_t role,
                     const struct field_value *values, uint32_t n_values, struct buf *out,
                     struct diag *diag) CGW_NODISCARD;

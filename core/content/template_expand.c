@@ -82,6 +82,10 @@ static int put_field(const struct template *t, const struct template_piece *p,
             diag, CGW_ENOTFOUND, name,
             "The person has no value for '%s' and the text gives no default; write {{%s|...}}.",
             name, name);
+    if (role == CGW_ROLE_FLOW) { /* it stands inside the author's JSON string: escaped already */
+        buf_put(out, t->text + p->off, p->len);
+        return 0;
+    }
     return put_value(name, role, t->text + p->off, p->len, out, diag);
 }
 

@@ -10,11 +10,30 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t shifted(int64_t database_ms)
 {
     clock_set_utc(database_ms);
     return database_ms + clock_shift_get();
+}
+
+/* Whoever renders needs to know the media; the channel finds them in memory, because they are read
+ * here, where waiting for the database hurts nobody. */
+static int open_media(struct worker *w, struct diag *diag)
+{
+    const struct wave_info *wave = w->batch.wave;
+    struct render_media media[STORE_MEDIA_PER_WAVE];
+    uint32_t n = wave->n_media < ARRAY_LEN(media) ? wave->n_media : ARRAY_LEN(media);
+    for (uint32_t i = 0; i < n; i++) {
+        media[i] = (struct render_media){.handle = (uint64_t)wave->media[i].media_id,
+                                         .size = wave->media[i].bytes};
+        memcpy(media[i].id, wave->media[i].public_id, sizeof media[i].id);
+        memcpy(media[i].mime, wave->media[i].mime, sizeof media[i].mime);
+        if (w->d->cfg.media && media_cache_size(w->d->cfg.media, media[i].handle) == CGW_EDB)
+            return diag_set(diag, CGW_EBUSY, "", "media %s cannot be read now", media[i].id);
+    }
+    return render_run_media(w->batch.render, media, n, diag);
 }
 
 /* Control, rules and content of the wave; CGW_ENOTFOUND when the wave is not running any more. */
@@ -34,7 +53,7 @@ static int batch_open(struct worker *w, const struct chunk_ref *c, bool echo, st
         rc = render_run_new(b->wave->campaign, b->wave->channel, b->wave->content,
                             b->wave->content_len, b->wave->fields, b->wave->n_fields, &b->render,
                             diag);
-    return rc;
+    return rc < 0 ? rc : open_media(w, diag);
 }
 
 void batch_done(struct worker *w)

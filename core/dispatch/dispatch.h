@@ -22,6 +22,7 @@ struct dispatch_config {
     const unsigned char *sign_key, *identity_key;
     struct registry *registry; /* borrowed */
     struct rules_cache *rules; /* borrowed */
+    struct media_cache *media; /* borrowed; NULL: nobody reads media ahead of the channels */
     unsigned bulk_threads;     /* 0 = 2 */
     uint32_t inflight_slots;   /* 0 = 65536 */
     int lease_ttl_ms;          /* 0 = 10000 */

@@ -5,6 +5,7 @@
 
 #include "content/render.h"
 #include "dispatch/dispatch.h"
+#include "media/media.h"
 #include "dispatch/inflight.h"
 #include "queue/queue.h"
 #include <pthread.h>

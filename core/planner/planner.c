@@ -124,7 +124,7 @@ static int turn(struct planner *p, struct diag *diag)
     if (rc == 0)
         rc = store_plan_due(p->db, now_ms, &due, diag);
     if (rc == 0)
-        rc = store_plan_waves(p->db, p->waves, WAVES_MAX, &n, diag);
+        rc = store_plan_waves(p->db, now_ms, p->waves, WAVES_MAX, &n, diag);
     for (int i = 0; rc == 0 && i < n; i++) {
         struct plan_wave *w = &p->waves[i];
         bool sending = !strcmp(w->state, "running") || !strcmp(w->state, "finishing");

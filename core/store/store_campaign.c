@@ -74,7 +74,9 @@ static void put_actions(struct db_params *p)
 /* clang-format off */
 #define WAVE_INPUT \
     "'channel', " SQL_CHANNEL("w.channel") ", 'content', w.content, 'routes', w.routes," \
-    " 'validity', CASE WHEN w.validity_ms > 0 THEN 'PT' || w.validity_ms / 1000 || 'S' END"
+    " 'validity', CASE WHEN w.validity_ms > 0 THEN 'PT' || w.validity_ms / 1000 || 'S' END," \
+    " 'not_before', " SQL_TIME("w.not_before") \
+    ", 'after', CASE WHEN w.after_ms > 0 THEN 'PT' || w.after_ms / 1000 || 'S' END"
 #define INPUT \
     "'name', c.name, 'class', " SQL_CLASS("c.class") ", 'purpose', (SELECT u.name FROM" \
     " purpose u WHERE u.purpose = c.purpose), 'plugin', c.plugin," \
@@ -169,6 +171,22 @@ int store_campaign_input(struct db *db, int32_t campaign_id, struct buf *ret, st
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
+static int insert_media(struct db *db, int32_t wave_id, const struct store_wave_values *w,
+                        struct diag *diag)
+{
+    int64_t ids[STORE_MEDIA_PER_WAVE];
+    struct db_params p;
+    if (!w->n_media)
+        return 0;
+    for (uint32_t i = 0; i < w->n_media; i++)
+        ids[i] = w->media[i].media_id;
+    dbp_init(&p);
+    dbp_int4(&p, wave_id);
+    dbp_int8_array(&p, ids, w->n_media);
+    return db_exec(db, "INSERT INTO wave_media (wave_id, media_id) SELECT $1, unnest($2::int8[])",
+                   &p, NULL, diag);
+}
+
 static int insert_waves(struct db *db, int32_t campaign_id, const struct store_campaign_values *v,
                         struct diag *diag)
 {
@@ -183,10 +201,16 @@ static int insert_waves(struct db *db, int32_t campaign_id, const struct store_c
         dbp_textn(&p, w->content, w->content_len);
         dbp_text_array(&p, w->routes, w->n_routes);
         dbp_int8(&p, w->validity_ms);
-        rc = db_exec(db,
-                     "INSERT INTO wave (campaign_id, wave_no, channel, content, routes, "
-                     "validity_ms) VALUES ($1, $2, $3, $4::jsonb, $5::text[], $6)",
-                     &p, NULL, diag);
+        dbp_ts(&p, w->not_before_ms);
+        dbp_int8(&p, w->after_ms);
+        auto_dbr struct db_result *r = NULL;
+        rc = db_query(db,
+                      "INSERT INTO wave (campaign_id, wave_no, channel, content, routes, "
+                      "validity_ms, not_before, after_ms) VALUES ($1, $2, $3, $4::jsonb, "
+                      "$5::text[], $6, $7, $8) RETURNING wave_id",
+                      &p, &r, diag);
+        if (rc == 0)
+            rc = insert_media(db, (int32_t)dbr_int(r, 0, 0), w, diag);
     }
     return rc;
 }

@@ -7,6 +7,8 @@
 #define STORE_STORE_CAMPAIGN_H
 
 #include "store/store.h"
+#include "store/store_media.h"
+#include "store/store_media.h"
 
 #define STORE_WAVES_MAX 8u
 #define STORE_WAVE_ROUTES_MAX 32u
@@ -56,6 +58,10 @@ struct store_wave_values {
     const char *routes[STORE_WAVE_ROUTES_MAX];
     size_t n_routes;
     int64_t validity_ms; /* 0 = the network's own */
+    /* when it begins: the later of both. INT64_MIN none; since the campaign's start, 0 none */
+    int64_t not_before_ms, after_ms;
+    const struct store_media_ref *media; /* that the content names, each once */
+    uint32_t n_media;
 };
 struct store_campaign_values { /* texts borrowed */
     const char *name, *plugin, *keyword;

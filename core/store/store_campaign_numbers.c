@@ -37,8 +37,8 @@
     " done AS (SELECT coalesce(sum(s.n), 0)::int8 AS n FROM campaign_stat s, c WHERE" \
     " s.wave_id = ANY(c.waves) AND s.kind IN (1, 2))," \
     " parts AS (SELECT array_agg(part) AS p FROM part_list)," \
-    " due AS (SELECT EXISTS (SELECT FROM wave w WHERE w.wave_id = ANY(c.waves) AND w.state" \
-    " IN ('waiting', 'planning'))" \
+    " due AS (SELECT EXISTS (SELECT FROM wave w WHERE w.wave_id = ANY(c.waves) AND (w.state =" \
+    " 'planning' OR (w.state = 'waiting' AND coalesce(" SQL_WAVE_BEGINS("$3") " <= $3, true))))" \
     "  OR EXISTS (SELECT FROM chunk k WHERE k.part = ANY(parts.p) AND k.wave_id =" \
     " ANY(c.waves) AND k.state < 2 AND (k.state = 1 OR k.not_before IS NULL OR k.not_before" \
     " <= $3))" \
@@ -48,7 +48,9 @@
     "  SELECT k.not_before, k.reason FROM chunk k, c, parts WHERE k.part = ANY(parts.p) AND" \
     " k.wave_id = ANY(c.waves) AND k.state = 0 AND k.not_before > $3" \
     "  UNION ALL SELECT e.not_before, e.reason FROM echo e, c, parts WHERE e.part =" \
-    " ANY(parts.p) AND e.wave_id = ANY(c.waves) AND e.state = 0 AND e.not_before > $3) x" \
+    " ANY(parts.p) AND e.wave_id = ANY(c.waves) AND e.state = 0 AND e.not_before > $3" \
+    "  UNION ALL SELECT " SQL_WAVE_BEGINS("$3") ", 0::int2 FROM c JOIN wave w ON w.wave_id =" \
+    " ANY(c.waves) WHERE w.state = 'waiting' AND " SQL_WAVE_BEGINS("$3") " > $3) x" \
     "  ORDER BY not_before, reason LIMIT 1)," \
     " way AS (SELECT bool_and(EXISTS (SELECT FROM route r WHERE NOT r.archived AND r.state =" \
     " 'active' AND r.channel = w.channel AND r.instance <> ALL($4::text[])" \
@@ -56,7 +58,7 @@
     " OR r.class_mask >> c.class & 1 = 1) AND r.partner_id IN (0, c.partner_id)" \
     "  AND NOT EXISTS (SELECT FROM queue_pause q WHERE q.route_id = r.route_id AND q.lane =" \
     " w.lane))) AS up FROM c JOIN wave w ON w.wave_id = ANY(c.waves)" \
-    "  WHERE w.state NOT IN ('done', 'cancelled'))," \
+    "  WHERE w.state NOT IN ('waiting', 'done', 'cancelled'))," \
     " rate AS (SELECT coalesce(sum(i.seq_hi - i.seq_lo + 1), 0)::float8 / greatest(1," \
     " least(10, extract(epoch FROM now() - coalesce(max(c.started_at), now())))) AS r" \
     "  FROM c, unnest((SELECT p FROM parts)) u (part), unnest(c.waves) w (id), LATERAL" \

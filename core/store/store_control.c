@@ -35,6 +35,37 @@ static int64_t ts_or_zero(const struct db_result *r, int row, int col)
     return dbr_null(r, row, col) ? 0 : dbr_ts(r, row, col);
 }
 
+/* Media of the waves, in the order of the waves; few waves have any. */
+static int load_media(struct db *db, struct control *c, struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(
+        db,
+        "SELECT x.wave_id, m.media_id, m.bytes, m.public_id, m.mime FROM wave w JOIN campaign c "
+        "USING (campaign_id) JOIN wave_media x USING (wave_id) JOIN media m USING (media_id)"
+        " WHERE w.state IN ('planning', 'running', 'finishing') AND c.state IN ('running', "
+        "'finishing', 'cancelled') ORDER BY x.wave_id LIMIT 131072",
+        NULL, &r, diag);
+    uint32_t n = rc < 0 ? 0 : (uint32_t)dbr_rows(r), at = 0;
+    struct store_media_ref *all = arena_alloc(&c->arena, (n + 1u) * sizeof *all);
+    if (rc == 0 && !all)
+        return diag_set(diag, CGW_ELIMIT, "wave", "media of the running campaigns exceed %u bytes",
+                        TEXTS_MAX);
+    for (uint32_t i = 0; rc == 0 && i < c->n_waves; i++) {
+        struct wave_info *w = &c->waves[i];
+        for (; at < n && dbr_int(r, (int)at, 0) < w->wave_id; at++)
+            ;
+        w->media = &all[at];
+        for (; at < n && dbr_int(r, (int)at, 0) == w->wave_id; at++, w->n_media++) {
+            all[at] = (struct store_media_ref){.media_id = dbr_int(r, (int)at, 1),
+                                               .bytes = dbr_int(r, (int)at, 2)};
+            copy_text(all[at].public_id, sizeof all[at].public_id, r, (int)at, 3);
+            copy_text(all[at].mime, sizeof all[at].mime, r, (int)at, 4);
+        }
+    }
+    return rc;
+}
+
 static int load_waves(struct db *db, struct control *c, struct diag *diag)
 {
     auto_dbr struct db_result *r = NULL;
@@ -142,6 +173,8 @@ int store_control_load(struct db *db, struct control **ret, struct diag *diag)
         c->running = dbr_rows(r) && dbr_bool(r, 0, 0);
         rc = load_waves(db, c, diag);
     }
+    if (rc == 0)
+        rc = load_media(db, c, diag);
     if (rc == 0)
         rc = load_routes(db, c, diag);
     if (rc < 0) {

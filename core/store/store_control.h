@@ -5,6 +5,7 @@
 #define STORE_STORE_CONTROL_H
 
 #include "store/store.h"
+#include "store/store_media.h"
 
 #define CONTROL_WAVES_MAX 4096
 #define CONTROL_ROUTES_MAX 512
@@ -24,7 +25,9 @@ struct wave_info {
     uint32_t n_fields;
     const char **routes; /* public ids the wave is restricted to; 0 = any */
     uint32_t n_routes;
-    int32_t version; /* of the campaign row: content changes with it */
+    int32_t version;               /* of the campaign row: content changes with it */
+    struct store_media_ref *media; /* that the content names */
+    uint32_t n_media;
 };
 struct route_info {
     int32_t route_id, partner_id, rate, priority, weight;

@@ -6,6 +6,12 @@
 
 /* RFC 3339 UTC text of a timestamptz expression (sessions run in UTC); NULL stays null. */
 #define SQL_TIME(x) "to_char(" x ", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+/* When a wave w of campaign c begins: the later of its own two conditions, NULL = with the
+ * campaign. now: the time as this process sees it (tests shift it), started_at is the database's.
+ */
+#define SQL_WAVE_BEGINS(now)                                                                       \
+    "greatest(w.not_before, CASE WHEN w.after_ms > 0 THEN greatest(c.started_at + (" now           \
+    "::timestamptz - now()), c.not_before) + make_interval(secs => w.after_ms / 1000.0) END)"
 /* Names of channel numbers (CGW_CHANNEL_*) and classes (CGW_CLASS_*). */
 #define SQL_CHANNEL(x) "(ARRAY['sms','mms','voice','email','task'])[" x "]"
 #define SQL_CLASS(x) "(ARRAY['marketing','service','reply','optout_confirm','emergency'])[" x "]"

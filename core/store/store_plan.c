@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_plan.c - see store_plan.h. */
 #include "store/store_plan.h"
+#include "store/store_json.h"
 
 #include <stdio.h>
 
@@ -26,11 +27,13 @@ int store_plan_due(struct db *db, int64_t now_ms, int64_t *ret_n, struct diag *d
                    &p, ret_n, diag);
 }
 
-int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n, struct diag *diag)
+int store_plan_waves(struct db *db, int64_t now_ms, struct plan_wave *ret, int max, int *ret_n,
+                     struct diag *diag)
 {
     struct db_params p;
     dbp_init(&p);
     dbp_int4(&p, max);
+    dbp_ts(&p, now_ms);
     auto_dbr struct db_result *r = NULL;
     /* LATERAL with LIMIT: one probe per part and wave, whatever the statistics say of a table that
      * was empty a minute ago; the first chunk ends them, echo rows are looked for when there is
@@ -46,11 +49,15 @@ int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n, 
         " CASE WHEN w.state = 'finishing' THEN (SELECT coalesce(sum(CASE kind WHEN 2 THEN n WHEN 3 "
         "THEN -n WHEN 4 THEN -n WHEN 5 THEN -n WHEN 6 THEN -n WHEN 12 THEN -n ELSE 0 END), 0)::int8"
         " FROM campaign_stat s WHERE s.wave_id = w.wave_id) ELSE 0 END"
-        " FROM wave w JOIN campaign c USING (campaign_id) WHERE NOT c.system AND ((w.state IN "
-        "('waiting', 'planning') AND c.state = 'running')"
-        " OR (w.state = 'planning' AND c.state = 'cancelled') OR (w.state IN ('running', "
-        "'finishing') AND c.state IN ('running', 'finishing', 'cancelled'))) ORDER BY w.wave_id "
-        "LIMIT $1",
+        " FROM wave w JOIN campaign c USING (campaign_id) WHERE NOT c.system AND ((w.state = "
+        "'planning' AND c.state = 'running')"
+        /* behind not_after nobody is contacted: it begins then, so that the campaign can end */
+        " OR (w.state = 'waiting' AND c.state = 'running' AND least(coalesce(" SQL_WAVE_BEGINS(
+            "$2") ", '-infinity'), c.not_after) <= $2::timestamptz)"
+                  " OR (w.state = 'planning' AND c.state = 'cancelled') OR (w.state IN ('running', "
+                  "'finishing') AND c.state IN ('running', 'finishing', 'cancelled'))) ORDER BY "
+                  "w.wave_id "
+                  "LIMIT $1",
         &p, &r, diag);
     if (rc < 0)
         return rc;

@@ -19,9 +19,9 @@ struct plan_wave {
     bool busy;       /* running or finishing, with a chunk that is not done or an echo row */
     int64_t pending; /* of waves in finishing */
 };
-/* Waves that want attention: waiting or planning of running campaigns, running and finishing of
- * any. */
-int store_plan_waves(struct db *db, struct plan_wave *ret, int max, int *ret_n,
+/* Waves that want attention: waiting (whose time has come) or planning of running campaigns,
+ * running and finishing of any. */
+int store_plan_waves(struct db *db, int64_t now_ms, struct plan_wave *ret, int max, int *ret_n,
                      struct diag *diag) CGW_NODISCARD;
 /* waiting → planning: fixes the set, makes partitions. CGW_ESTATE when the campaign has no uploaded
  * audience. */

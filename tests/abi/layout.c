@@ -205,7 +205,7 @@ AT(cgw_proposal, content, 16);
 AT(cgw_proposal, weight, 20);
 AT(cgw_proposal, not_before_utc_ms, 24);
 
-SIZE(cgw_campaign_host, 120);
+SIZE(cgw_campaign_host, 152);
 AT(cgw_campaign_host, size, 0);
 AT(cgw_campaign_host, abi_minor, 4);
 AT(cgw_campaign_host, run_id, 8);
@@ -222,6 +222,10 @@ AT(cgw_campaign_host, set_timer, 88);
 AT(cgw_campaign_host, add_total, 96);
 AT(cgw_campaign_host, content_str, 104);
 AT(cgw_campaign_host, content_int, 112);
+AT(cgw_campaign_host, content_json, 120);
+AT(cgw_campaign_host, content_count, 128);
+AT(cgw_campaign_host, content_key, 136);
+AT(cgw_campaign_host, media_part, 144);
 
 SIZE(cgw_campaign_ops, 56);
 AT(cgw_campaign_ops, size, 0);

@@ -67,12 +67,13 @@ static int channels(void *ctx, struct buf *ret, struct diag *diag)
 static int check_content(void *ctx, const char *plugin, uint32_t channel, const char *content_json,
                          size_t content_len, const char *const *fields, uint32_t n_fields,
                          const char *const *instances, uint32_t n_instances,
+                         const struct render_media *media, uint32_t n_media,
                          struct api_content *ret, struct diag *diag)
 {
     struct content_found found;
     (void)ctx;
     int rc = content_check(registry, plugin, channel, content_json, content_len, fields, n_fields,
-                           instances, n_instances, &found, diag);
+                           instances, n_instances, media, n_media, &found, diag);
     ret->segments_max = found.segments;
     (void)snprintf(ret->encoding, sizeof ret->encoding, "%s", found.encoding);
     (void)snprintf(ret->text, sizeof ret->text, "%s", found.text);

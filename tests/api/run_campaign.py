@@ -265,7 +265,7 @@ class Campaigns(Case):
         self.assertEqual((c["state"], c["class"], c["purpose"], c["plugin"], c["audience"], c["keyword"]),
                          ("draft", "marketing", "marketing", "campaign_broadcast", self.people, "PLAN7"))
         self.assertEqual(c["waves"], [{"wave": 1, "channel": "sms", "content": doc["waves"][0]["content"], "routes": [self.main_route], "validity": "PT86400S",
-                                       "state": "waiting"}])
+                                       "not_before": None, "after": None, "state": "waiting"}])
         self.assertEqual(c["actions"], ["schedule", "start", "cancel"])
         self.assertEqual((c["progress"]["total"], c["progress"]["done"], c["progress"]["unit"]), (20, 0, "contacts"))
         again = daemon.post("/api/v1/campaigns", doc, headers={"Idempotency-Key": idem})
@@ -291,6 +291,60 @@ class Campaigns(Case):
         self.good(post("/campaigns", self.doc(None, text="Hi {{anything}}")), 201)
         self.fault(post("/campaigns", self.doc(None, text="Hi {{any thing}}")), "/waves/0/content/text", "content_invalid")
 
+    def content(self, channel, content, people=None):
+        return post("/campaigns", {"name": "c", "waves": [{"channel": channel, "content": content}], **({"audience": people} if people else {})})
+
+    def test_each_channel_has_its_members(self):
+        flow = {"start": "hello", "steps": {"hello": {"say": "Hi {{name|\"friend\"}}", "keys": {"1": "yes"}}}}
+        for channel, content in (("mms", {"text": "Hi {{name}}"}), ("mms", {"subject": "Hi {{name}}", "smil": "<smil><body/></smil>", "text": "x"}),
+                                 ("email", {"subject": "Hi", "html": "<p>{{name}}</p>", "headers": {"X-Offer": "{{city|none}}"}}), ("voice", {"flow": flow}),
+                                 ("task", {"flow": flow}), ("task", {"script": "Ask {{name}} for the plan"}), ("voice", {"flow": json.dumps(flow)})):
+            made = self.good(self.content(channel, content), 201)
+            self.assertEqual(made["waves"][0]["content"], content)
+        for channel, content, where, says in (
+                ("sms", {"text": "x", "html": "y"}, "", 'no member "html"; it has text'),
+                ("mms", {"subject": "only"}, "/text", "needs"),
+                ("mms", {"text": "x", "smil": "<smil>{{name}}</smil>"}, "/smil", "no fields"),
+                ("email", {"subject": "a\nb", "text": "x"}, "/subject", "one line"),
+                ("email", {"subject": "a"}, "/text", "html"),
+                ("email", {"text": "a"}, "/subject", "needs"),
+                ("email", {"subject": "a", "text": "x", "headers": ["X-A: b"]}, "/headers", "object"),
+                ("email", {"subject": "a", "text": "x", "headers": {"X A": "b"}}, "/headers", "no name"),
+                ("email", {"subject": "a", "text": "x", "headers": {"X-A": "b\r\nBcc: c"}}, "/headers/X-A", "one line"),
+                ("email", {"subject": "a", "text": "x", "headers": {"X-%d" % i: "b" for i in range(9)}}, "/headers", "limit is 8"),
+                ("voice", {}, "/flow", "JSON object"),
+                ("voice", {"flow": "{ no json"}, "/flow", "A flow is JSON"),
+                ("voice", {"flow": {"say": "Hi {{na me}}"}}, "/flow", "no field name"),
+                ("voice", {"flow": 5}, "/flow", "JSON object"),
+                ("task", {}, "/flow", "script")):
+            self.assertIn(says, self.fault(self.content(channel, content), "/waves/0/content" + where, "content_invalid"), (channel, content))
+
+    def test_several_waves_have_their_times(self):
+        people = self.good(post("/audiences", {"name": "both", "channels": ["sms", "mms"]}), 201)["id"]
+        waves = [{"channel": "sms", "content": {"text": "first"}}, {"channel": "mms", "content": {"text": "second"}, "after": "PT2H"},
+                 {"channel": "sms", "content": {"text": "third"}, "not_before": at(days=2)}]
+        doc = {"name": "c", "audience": people, "not_after": at(days=3), "waves": waves}
+        c = self.good(post("/campaigns", doc), 201)
+        self.assertEqual([(w["channel"], w["after"], w["not_before"] is None) for w in c["waves"]], [("sms", None, True), ("mms", "PT7200S", True), ("sms", None, False)])
+        funnel = self.good(get("/campaigns/%s/funnel?by=wave,channel" % c["id"]))
+        self.assertEqual([(g["wave"], g["channel"]) for g in funnel["groups"]], [(1, "sms"), (2, "mms"), (3, "sms")])
+        waves[2]["not_before"] = at(days=4)
+        self.fault(post("/campaigns", doc), "/waves/2/not_before", "behind_not_after")
+        del waves[2]
+        waves[1]["after"] = "P4D"
+        self.fault(post("/campaigns", doc), "/waves/1/after", "behind_not_after")
+        waves[1]["after"] = "PT0S"
+        self.fault(post("/campaigns", doc), "/waves/1/after", "out_of_range")
+
+    def test_expected_numbers_count_every_wave(self):
+        doc = self.doc(self.people)
+        doc["waves"] *= 2
+        c = self.good(post("/campaigns", doc), 201)
+        refused = post("/campaigns/%s/start" % c["id"], {"expect_submitted_max": 39})
+        self.refused(refused, 409, "forecast-exceeded")
+        self.assertIn("2 waves", refused.json["detail"])
+        self.good(post("/campaigns/%s/start" % c["id"], {"expect_submitted_max": 40}))
+
     @unittest.skipUnless(SMPP, "no channel_smpp.so in CAMPGW_PLUGIN_DIR: nobody counts parts")
     def test_text_that_needs_more_parts_than_the_route_allows_is_refused(self):
         one, two = self.route(instance="smsc-a", max_segments=1), self.route("double", instance="smsc-a", max_segments=2)
@@ -313,7 +367,7 @@ class Campaigns(Case):
         self.fault(post("/campaigns", self.doc(self.people, purpose="surveys")), "/purpose", "unknown_purpose")
         self.fault(post("/campaigns", self.doc(self.people, plugin="campaign_lottery")), "/plugin", "unknown_plugin")
         doc = self.doc(self.people)
-        doc["waves"] *= 2
+        doc["waves"] *= 9
         self.fault(post("/campaigns", doc), "/waves", "too_many")
         doc["waves"] = [{"channel": "email", "content": {"subject": "a", "text": "b"}}]
         self.fault(post("/campaigns", doc), "/waves/0/channel", "not_in_audience")

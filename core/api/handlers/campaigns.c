@@ -265,14 +265,19 @@ static int delete (struct api_request *req, struct api_response *resp)
 }
 
 /* ---- actions --------------------------------------------------------------------------------- */
-static int check_forecast(const struct api_request *req, struct api_response *resp, int64_t people)
+/* Each wave may write to everybody once. */
+static int check_forecast(const struct api_request *req, struct api_response *resp, int64_t people,
+                          uint32_t waves)
 {
     int64_t most = req->json ? api_int(req->json, "expect_submitted_max", -1) : -1;
-    if (most < 0 || people <= most)
+    if (most < 0 || people * waves <= most)
         return 0;
+    char times[40] = "";
+    if (waves > 1)
+        (void)snprintf(times, sizeof times, " and the campaign %u waves", waves);
     int status = api_problem(resp, PROBLEM_FORECAST_EXCEEDED,
-                             "The audience has %lld people, you expect at most %lld.",
-                             (long long)people, (long long)most);
+                             "The audience has %lld people%s, you expect at most %lld messages.",
+                             (long long)people, times, (long long)most);
     char number[24];
     (void)snprintf(number, sizeof number, "%lld", (long long)people);
     api_problem_json(resp, "audience", number);
@@ -318,7 +323,7 @@ static int check_ready(struct api_request *req, struct api_response *resp,
     if (api_errors(resp))
         return api_invalid(resp);
     *ret_set_id = k.audience.set_id;
-    return check_forecast(req, resp, k.audience.n_rows);
+    return check_forecast(req, resp, k.audience.n_rows, v.n_waves);
 }
 
 static int act(struct api_request *req, struct api_response *resp, enum campaign_verb verb,

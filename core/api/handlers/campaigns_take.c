@@ -17,6 +17,8 @@
 #define PLUGIN_DEFAULT "campaign_broadcast"
 #define PAST_TOLERANCE_MS 60000 /* between the client's clock and ours */
 #define VALIDITY_MAX_MS (INT64_C(30) * 86400000)
+#define AFTER_MAX_MS (INT64_C(366) * 86400000)
+#define CONTENT_VALUES_MAX 1024u /* values of one content looked at for media */
 
 static const struct api_member wave_body[] = {
     {.name = "channel", .type = API_T_ENUM, .flags = API_M_REQUIRED, .choices = PEOPLE_CHANNELS},
@@ -32,6 +34,12 @@ static const struct api_member wave_body[] = {
      .flags = API_M_NULLABLE,
      .min = 60000,
      .max = VALIDITY_MAX_MS},
+    {.name = "not_before", .type = API_T_TIME, .flags = API_M_NULLABLE},
+    {.name = "after",
+     .type = API_T_DURATION,
+     .flags = API_M_NULLABLE,
+     .min = 1000,
+     .max = AFTER_MAX_MS},
     {.name = NULL}};
 
 #define CAMPAIGN_MEMBERS(REQ)                                                                      \
@@ -167,6 +175,94 @@ static int copy_content(struct campaign_intake *k, const json_t *obj, struct sto
     return w->content ? 0 : api_problem(k->resp, PROBLEM_TOO_LARGE, "The content is too large.");
 }
 
+static bool is_media_id(const char *s)
+{
+    return !strncmp(s, "med_", 4) && strlen(s) == 30 &&
+           strspn(s + 4, "0123456789abcdefghijklmnopqrstuvwxyz") == 26;
+}
+
+struct content_value {
+    const json_t *v;
+    char at[120];
+};
+
+static int take_media_id(struct campaign_intake *k, const char *id, const char *at, size_t wave,
+                         struct store_wave_values *w)
+{
+    struct store_media_ref *all = (struct store_media_ref *)(uintptr_t)w->media;
+    struct diag d = {0};
+    char where[160];
+    for (uint32_t i = 0; i < w->n_media; i++)
+        if (!strcmp(all[i].public_id, id))
+            return 0;
+    (void)snprintf(where, sizeof where, "/waves/%zu/content%s", wave, at);
+    if (w->n_media == STORE_MEDIA_PER_WAVE) {
+        api_error(k->resp, where, "too_many", "a content names at most %u media",
+                  STORE_MEDIA_PER_WAVE);
+        return 0;
+    }
+    int rc = store_media_find(k->req->db, k->partner_id, id, &all[w->n_media], &d);
+    if (rc == CGW_ENOTFOUND)
+        api_error(k->resp, where, "unknown_media",
+                  "there is no media %s of yours; POST /api/v1/media gives the id", id);
+    w->n_media += rc == 0;
+    return rc < 0 && rc != CGW_ENOTFOUND ? api_fail(k->req, k->resp, rc, &d) : 0;
+}
+
+/* Every string of the content that has the form of a media id names a media, whatever the plugin
+ * makes of it: it must be there, and stays there as long as the campaign may send it. */
+static int take_media(struct campaign_intake *k, const json_t *content, size_t wave,
+                      struct store_wave_values *w)
+{
+    struct content_value *todo = arena_alloc(&k->req->arena, CONTENT_VALUES_MAX * sizeof *todo);
+    w->media = arena_alloc(&k->req->arena, STORE_MEDIA_PER_WAVE * sizeof *w->media);
+    size_t n = 0;
+    int status =
+        todo && w->media ? 0 : api_problem(k->resp, PROBLEM_TOO_LARGE, "The content is too large.");
+    if (!status)
+        todo[n++] = (struct content_value){.v = content};
+    while (!status && n) {
+        struct content_value at = todo[--n];
+        const char *name;
+        json_t *v;
+        size_t i;
+        if (json_is_string(at.v) && is_media_id(json_string_value(at.v)))
+            status = take_media_id(k, json_string_value(at.v), at.at, wave, w);
+        if (n + json_object_size(at.v) + json_array_size(at.v) > CONTENT_VALUES_MAX)
+            return api_problem(k->resp, PROBLEM_TOO_LARGE,
+                               "The content has more than %u values side by side.",
+                               CONTENT_VALUES_MAX);
+        json_object_foreach((json_t *)(uintptr_t)at.v, name, v)
+        {
+            todo[n].v = v;
+            (void)snprintf(todo[n++].at, sizeof at.at, "%.80s/%.30s", at.at, name);
+        }
+        json_array_foreach(at.v, i, v)
+        {
+            todo[n].v = v;
+            (void)snprintf(todo[n++].at, sizeof at.at, "%.80s/%zu", at.at, i);
+        }
+    }
+    return status;
+}
+
+static void take_wave_times(struct campaign_intake *k, const json_t *obj, size_t i,
+                            const struct store_campaign_values *v, struct store_wave_values *w)
+{
+    char at[48];
+    w->not_before_ms = api_time(obj, "not_before");
+    w->after_ms = api_duration(obj, "after", 0);
+    (void)snprintf(at, sizeof at, "/waves/%zu/not_before", i);
+    if (w->not_before_ms != INT64_MIN && v->not_after_ms != INT64_MIN &&
+        w->not_before_ms >= v->not_after_ms)
+        api_error(k->resp, at, "behind_not_after", "must lie before the campaign's not_after");
+    int64_t begins = v->not_before_ms != INT64_MIN ? v->not_before_ms : clock_utc_ms();
+    (void)snprintf(at, sizeof at, "/waves/%zu/after", i);
+    if (w->after_ms && v->not_after_ms != INT64_MIN && begins + w->after_ms >= v->not_after_ms)
+        api_error(k->resp, at, "behind_not_after",
+                  "the wave would begin behind the campaign's not_after");
+}
+
 static void take_wave_routes(struct campaign_intake *k, const json_t *obj, size_t i,
                              struct store_wave_values *w)
 {
@@ -219,9 +315,17 @@ static int check_content(struct campaign_intake *k, const struct store_campaign_
     if (!s->check_content)
         return api_problem(k->resp, PROBLEM_UNAVAILABLE,
                            "This node runs no campaign plugins: it cannot judge the content.");
-    int rc = s->check_content(s->ctx, v->plugin, w->channel, w->content, w->content_len,
-                              known ? k->audience.fields : NULL, known ? k->audience.n_fields : 0,
-                              routes->instances, routes->n_instances, &found, &d);
+    struct render_media media[STORE_MEDIA_PER_WAVE];
+    for (uint32_t m = 0; m < w->n_media; m++) {
+        media[m] = (struct render_media){.handle = (uint64_t)w->media[m].media_id,
+                                         .size = w->media[m].bytes};
+        memcpy(media[m].id, w->media[m].public_id, sizeof media[m].id);
+        memcpy(media[m].mime, w->media[m].mime, sizeof media[m].mime);
+    }
+    int rc =
+        s->check_content(s->ctx, v->plugin, w->channel, w->content, w->content_len,
+                         known ? k->audience.fields : NULL, known ? k->audience.n_fields : 0,
+                         routes->instances, routes->n_instances, media, w->n_media, &found, &d);
     (void)snprintf(at, sizeof at, "/waves/%zu/content%s", i, d.where[0] == '/' ? d.where : "");
     if (rc == CGW_ENOTFOUND)
         api_error(k->resp, "/plugin", "unknown_plugin", "%s", d.text);
@@ -249,7 +353,10 @@ static int take_wave(struct campaign_intake *k, const json_t *obj, size_t i,
     if (k->audience.audience_id && !(k->audience.channel_mask >> w->channel & 1))
         api_error(k->resp, at, "not_in_audience", "the audience was not made for this channel");
     take_wave_routes(k, obj, i, w);
+    take_wave_times(k, obj, i, v, w);
     int status = copy_content(k, obj, w);
+    if (!status)
+        status = take_media(k, json_object_get(obj, "content"), i, w);
     if (status || api_errors(k->resp))
         return status;
     status = find_routes(k, v, i, &routes);
@@ -272,10 +379,6 @@ int campaigns_take(struct campaign_intake *k, const json_t *doc, struct store_ca
     if (status)
         return status;
     take_times(k, doc, ret);
-    if (!strcmp(ret->plugin, PLUGIN_DEFAULT) && ret->n_waves != 1)
-        api_error(k->resp, "/waves", "too_many",
-                  "a broadcast has exactly one wave; make a campaign for each, or choose a plugin "
-                  "that knows waves");
     for (uint32_t i = 0; !status && i < ret->n_waves && i < STORE_WAVES_MAX; i++)
         status = take_wave(k, json_array_get(waves, i), i, ret);
     return status;

@@ -90,6 +90,16 @@ struct cgw_campaign_host {
      * run_content, NULL when absent. */
     const char *(*content_str)(const struct cgw_run *run, const char *pointer, uint32_t *ret_len);
     int64_t (*content_int)(const struct cgw_run *run, const char *pointer, int64_t absent);
+    /* The value at the pointer as compact JSON text, so that an object can be a template of role
+     * FLOW; valid as long as the run. NULL when absent. */
+    const char *(*content_json)(const struct cgw_run *run, const char *pointer, uint32_t *ret_len);
+    /* Members of the object or array there; -1 when it is neither. Name of an object's i-th member,
+     * in the order of the document, NULL beyond the last. */
+    int32_t (*content_count)(const struct cgw_run *run, const char *pointer);
+    const char *(*content_key)(const struct cgw_run *run, const char *pointer, uint32_t i);
+    /* A part of role MEDIA for an uploaded media ("med_..."), ready for add_part() once its name is
+     * set. \return 0; CGW_ENOTFOUND: not one of this campaign's. */
+    int (*media_part)(const struct cgw_run *run, const char *id, struct cgw_part *ret);
 };
 
 struct cgw_campaign_ops {

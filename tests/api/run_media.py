@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""run_media.py - uploading, reading and deleting media over HTTP, and campaigns that refer to them. Needs $CAMPGW_API_DAEMON =
+tests/api/apid_full and $CAMPGW_PLUGIN_DIR. Python standard library only."""
+import base64
+import hashlib
+import os
+import sys
+import threading
+import unittest
+import uuid
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+
+cluster = db = daemon = None
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(100)
+AMR = b"#!AMR\n" + bytes(200)
+
+
+def setUpModule():
+    global cluster, db, daemon
+    cluster = harness.Cluster()
+    db = cluster.database()
+    db.sql("INSERT INTO partner VALUES (7, 'seven'), (8, 'eight')")
+    daemon = harness.Daemon(db, plugins=os.environ.get("CAMPGW_PLUGIN_DIR", "."), optout=os.path.join(harness.ROOT, "conf", "optout.conf"))
+
+
+def tearDownModule():
+    code = daemon.stop()
+    log = daemon.log()
+    cluster.stop()
+    if code:
+        raise AssertionError("daemon ended with %s\n%s" % (code, log[-6000:]))
+
+
+def upload(data, media="image/png", name=None, key=None, **headers):
+    return daemon.request("POST", "/api/v1/media" + ("?name=" + name if name else ""), body=data, headers={"Content-Type": media, **headers}, key=key)
+
+
+def get(path, key=None):
+    return daemon.get("/api/v1/media" + path, key=key)
+
+
+def delete(media, key=None):
+    return daemon.request("DELETE", "/api/v1/media/" + media, key=key)
+
+
+def campaign(media, key=None, channel="mms", **content):
+    return daemon.post("/api/v1/campaigns", {"name": "c", "waves": [{"channel": channel, "content": {**content, "media": media}}]}, key=key,
+                       headers={"Idempotency-Key": str(uuid.uuid4())})
+
+
+class Media(unittest.TestCase):
+    maxDiff = 2000
+
+    def good(self, answer, status=200):
+        self.assertEqual(answer.status, status, answer)
+        return answer.json if answer.body else None
+
+    def fault(self, answer, code, pointer=None):
+        self.assertEqual((answer.status, answer.slug), (422, "validation-failed"), answer)
+        e = answer.json["errors"][0]
+        self.assertEqual((e["code"], e.get("pointer") if pointer else None), (code, pointer), answer)
+        return e["detail"]
+
+    def test_the_same_bytes_again_are_the_same_media(self):
+        first = upload(PNG, name="dot.png")
+        m = self.good(first, 201)
+        self.assertEqual((m["type"], m["bytes"], m["sha256"], m["name"], m["in_use"]), ("image/png", len(PNG), hashlib.sha256(PNG).hexdigest(), "dot.png", False))
+        self.assertEqual(first.headers["Location"], "/api/v1/media/" + m["id"])
+        self.assertEqual(self.good(upload(PNG, "application/octet-stream", "other.png")), m)
+        self.assertEqual(self.good(get("/" + m["id"])), m)
+        self.assertIn(m["id"], [x["id"] for x in self.good(get("?limit=500"))["data"]])
+        back = get("/%s/content" % m["id"])
+        self.assertEqual((back.status, back.body, back.headers["Content-Type"], back.headers["X-Content-Type-Options"]), (200, PNG, "image/png", "nosniff"))
+        self.assertEqual(db.sql("SELECT count(*) FROM audit WHERE action = 'media.upload' AND object = '%s'" % m["id"]), "1")
+        self.assertEqual(delete(m["id"]).status, 204)
+        self.assertEqual((get("/" + m["id"]).status, get("/%s/content" % m["id"]).status, delete(m["id"]).status), (404, 404, 404))
+        self.assertEqual(db.sql("SELECT count(*) FROM audit WHERE action = 'media.delete' AND object = '%s'" % m["id"]), "1")
+
+    def test_two_uploads_at_the_same_time_make_one(self):
+        data, answers = JPEG + os.urandom(3 << 20), []
+        threads = [threading.Thread(target=lambda: answers.append(upload(data, "image/jpeg"))) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+        self.assertEqual(sorted(a.status for a in answers), [200, 200, 200, 201], answers)
+        self.assertEqual(len({a.json["id"] for a in answers}), 1)
+        media = answers[0].json["id"]
+        self.assertEqual(get("/%s/content" % media).body, data)
+        self.assertEqual(db.sql("SELECT count(*), max(octet_length(data)) FROM media_chunk JOIN media USING (media_id) WHERE public_id = '%s'" % media), "4|1048576")
+
+    def test_the_bytes_tell_what_it_is(self):
+        detail = self.fault(upload(PNG, "image/jpeg"), "media_differs")
+        self.assertIn("image/jpeg", detail)
+        self.assertIn("image/png", detail)
+        self.assertIn("sent as image/png", self.fault(upload(b"\x7fELF\x02\x01\x01" + bytes(50)), "media_unknown"))
+        self.fault(upload(b"MZ\x90\0" + bytes(50), "application/octet-stream"), "media_unknown")
+        self.assertEqual(self.good(upload(AMR, "audio/amr"), 201)["type"], "audio/amr")
+        self.assertEqual(self.good(upload(b"a,b\n1,2\n", "text/csv"), 201)["type"], "text/csv")
+        self.assertEqual(self.good(upload("<smil><body/></smil>".encode(), "application/smil"), 201)["type"], "application/smil")
+        self.assertEqual(upload(PNG, "application/x-msdownload").status, 415)
+        self.assertEqual(upload(PNG, "image/png", **{"Content-Encoding": "gzip"}).status, 415)
+
+    def test_limits(self):
+        self.assertEqual(upload(b"").status, 422)
+        big = upload(JPEG + bytes((16 << 20) + 1), "image/jpeg")
+        self.assertEqual((big.status, big.slug, big.json["limit"]), (413, "too-large", 16 << 20), big)
+        self.assertEqual(upload(PNG, name="a%2Fb").status, 422)
+        self.assertEqual(upload(PNG, name="x" * 101).status, 422)
+        self.good(upload(JPEG + bytes(15 << 20), "image/jpeg"), 201)
+
+    def test_a_key_sees_its_own_partners_media(self):
+        seven, eight = (daemon.key("media:read", "media:write", "campaigns:write", "campaigns:read", partner_id=p) for p in (7, 8))
+        mine = self.good(upload(JPEG + b"7", "image/jpeg", key=seven), 201)["id"]
+        other = self.good(upload(JPEG + b"7", "image/jpeg", key=eight), 201)["id"]
+        self.assertNotEqual(mine, other)
+        self.assertEqual([get("/" + mine, key=eight).status, get("/%s/content" % mine, key=eight).status, delete(mine, key=eight).status], [404] * 3)
+        self.assertEqual([x["id"] for x in self.good(get("", key=eight))["data"]], [other])
+        self.assertEqual(get("/" + mine).status, 200, "the owner sees all")
+        self.good(campaign([{"media": mine, "name": "a.jpg"}], key=seven), 201)
+        self.fault(campaign([{"media": mine, "name": "a.jpg"}], key=eight), "unknown_media", "/waves/0/content/media/0/media")
+        self.assertEqual(upload(PNG, key=daemon.key("media:read", partner_id=7)).status, 403)
+
+    def test_content_names_media_that_is_there(self):
+        m = self.good(upload(JPEG + b"content", "image/jpeg"), 201)["id"]
+        good = {"media": m, "name": "photo.jpg"}
+        gone = "med_" + "0" * 26
+        self.fault(campaign([good, {"media": gone, "name": "b"}]), "unknown_media", "/waves/0/content/media/1/media")
+        at = "/waves/0/content/media"
+        for media, where, says in (([{"media": "photo", "name": "b"}], at + "/0/media", "no media photo"), ([{"name": "b"}], at + "/0/media", "missing"), ([{"media": m}], at + "/0/name", "name"),
+                                   ([{"media": m, "name": "a b"}], at + "/0/name", "name"), ([{"media": m, "name": "../x"}], at + "/0/name", "name"), ([good, good], at + "/1/name", "already"),
+                                   (good, at, "array"), ("x", at, "array"), ([{**good, "name": "p%d" % i} for i in range(17)], at, "limit is 16")):
+            self.assertIn(says, self.fault(campaign(media), "content_invalid", where), (media,))
+        made = self.good(campaign([good]), 201)
+        self.assertEqual(made["waves"][0]["content"]["media"], [good])
+        self.good(campaign([good], channel="email", subject="a", html="<img src=\"cid:photo.jpg\">"), 201)
+        self.good(campaign([good], channel="voice", flow={"play": "photo.jpg"}), 201)
+        self.fault(campaign([good], channel="sms", text="x"), "content_invalid", "/waves/0/content")
+
+    def test_media_in_use_stays(self):
+        m = self.good(upload(JPEG + b"in use", "image/jpeg"), 201)["id"]
+        c = self.good(campaign([{"media": m, "name": "photo.jpg"}]), 201)["id"]
+        self.assertTrue(self.good(get("/" + m))["in_use"])
+        refused = delete(m)
+        self.assertEqual((refused.status, refused.slug), (409, "in-use"), refused)
+        etag = daemon.get("/api/v1/campaigns/" + c).headers["ETag"]
+        changed = daemon.request("PATCH", "/api/v1/campaigns/" + c, json_body={"waves": [{"channel": "mms", "content": {"text": "x"}}]},
+                                 headers={"If-Match": etag, "Content-Type": "application/merge-patch+json"})
+        self.good(changed)
+        self.assertEqual(delete(m).status, 204)
+        m = self.good(upload(JPEG + b"in use", "image/jpeg"), 201)["id"]
+        c = self.good(campaign([{"media": m, "name": "photo.jpg"}]), 201)["id"]
+        self.good(daemon.request("POST", "/api/v1/campaigns/%s/cancel" % c))
+        self.assertEqual(delete(m).status, 204, "a campaign that is over holds nothing")
+
+
+if __name__ == "__main__":
+    unittest.main()
