@@ -334,10 +334,7 @@ static unsigned run_all(struct checker *c, const struct args *a, struct tally *t
 int main(int argc, char **argv)
 {
     struct args a = {0};
-    struct checker c = {
-        .content = "{\"text\":\"Hello {{name|friend}}\",\"subject\":\"Hello {{name|friend}}\","
-                   "\"html\":\"<p>{{name|friend}}</"
-                   "p>\",\"flow\":\"{\\\"say\\\":\\\"{{name|friend}}\\\"}\"}"};
+    struct checker c = {0};
     if (parse(argc, argv, &a, &c)) {
         (void)fputs(usage_text, stderr);
         return 2;

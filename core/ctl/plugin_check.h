@@ -17,7 +17,7 @@ struct checker {
     struct conf_pair pairs[CHECK_PAIRS_MAX]; /* options given and invented */
     size_t n_pairs;
     const char *cred_dir;
-    const char *content; /* a campaign's content, JSON */
+    const char *content; /* a campaign's content, JSON; NULL = one that fits the channel */
     bool verbose;
 };
 

@@ -153,13 +153,25 @@ static enum verdict create_twice(const struct checker *k, char *why)
     return CHECK_PASS;
 }
 
-/* The first channel for which the given content is valid. */
+/* What most plugins take; the first that this one does is used. */
+static const char *const usual_contents[] = {
+    "{\"text\":\"Hello {{name|friend}}\"}",
+    "{\"subject\":\"Hello {{name|friend}}\",\"text\":\"Hello {{name|friend}}\",\"html\":"
+    "\"<p>{{name|friend}}</p>\"}",
+    "{\"flow\":{\"say\":\"{{name|friend}}\"}}",
+    "{\"text\":\"Hello {{name|friend}}\",\"subject\":\"Hello {{name|friend}}\",\"html\":"
+    "\"<p>{{name|friend}}</p>\",\"flow\":{\"say\":\"{{name|friend}}\"}}",
+};
+
+/* The first content and channel that the plugin finds valid. */
 static enum verdict open_valid(const struct checker *k, struct bench *b, char *why)
 {
     char last[CHECK_WHY_MAX] = "";
-    for (size_t c = 0; c < ARRAY_LEN(channels); c++) {
+    size_t n_contents = k->content ? 1 : ARRAY_LEN(usual_contents);
+    for (size_t c = 0; c < ARRAY_LEN(channels) * n_contents; c++) {
         struct diag d = {0};
-        int rc = open_bench(k, channels[c], k->content, b, why);
+        const char *content = k->content ? k->content : usual_contents[c / ARRAY_LEN(channels)];
+        int rc = open_bench(k, channels[c % ARRAY_LEN(channels)], content, b, why);
         if (rc < 0)
             return CHECK_FAIL;
         if (rc > 0)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/store_media.h"
 
 #include <pthread.h>
@@ -29,8 +30,14 @@ struct media_cache {
     uint64_t clock, loads;
 };
 
+static const struct metric_family families[] = {
+    {"campgw_media_loaded_total", METRIC_COUNTER, "Media read from the database.", ""},
+    {"campgw_media_cache_bytes", METRIC_GAUGE, "Media kept in memory.", ""},
+    {NULL, METRIC_GAUGE, NULL, NULL}};
+
 struct media_cache *media_cache_new(const char *conninfo, size_t max_bytes)
 {
+    metrics_register(families);
     struct media_cache *c = calloc(1, sizeof *c);
     if (!c || !(c->conninfo = strdup(conninfo))) {
         free(c);
@@ -97,6 +104,8 @@ static void keep(struct media_cache *c, uint64_t handle, char *data, size_t len)
     *room = (struct kept){handle, ++c->clock, data, len};
     c->bytes += len;
     c->loads++;
+    metric_add(metric_get("campgw_media_loaded_total", NULL, 0), 1);
+    metric_set(metric_get("campgw_media_cache_bytes", NULL, 0), (double)c->bytes);
     (void)pthread_mutex_unlock(&c->lock);
 }
 

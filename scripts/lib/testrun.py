@@ -302,6 +302,7 @@ class Runner:
         self.python("api", "tests/api/run_*.py")
 
     def level_scenario(self):
+        self.make(self.build.variable("check_LTLIBRARIES"), "fixtures")
         self.python("scenario", "tests/scenario/test_*.py", but=("test_crash.py",))
 
     def level_crash(self):

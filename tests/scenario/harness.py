@@ -77,11 +77,16 @@ class Field(unittest.TestCase):
         cls.cluster.start()
         cls.gateway.setup()
         cls.sim.start(**cls.knobs)
+        cls.prepare()
         cls.settings = {**cls.gateway.settings(0, cls.sim.port, **cls.instance), **cls.config}
         cls.gateway.configure(cls.settings)
         cls.gateway.start()
         cls.sign_in()
         cls.route()
+
+    @classmethod
+    def prepare(cls):
+        """For what must be there before the daemon starts; may set cls.config."""
 
     @classmethod
     def clean(cls):
