@@ -93,6 +93,7 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/flush.c \
 	core/outcome/flush.h \
 	core/outcome/inbound.c \
+	core/outcome/inbound_media.c \
 	core/outcome/outcome.h \
 	core/outcome/outcome_int.h \
 	core/outcome/receipts.c \
@@ -176,6 +177,8 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_plan.c \
 	core/store/store_plan.h \
 	core/store/store_response.c \
+	core/store/store_responses.c \
+	core/store/store_responses.h \
 	core/store/store_route.c \
 	core/store/store_route.h \
 	core/store/store_rules.c \
@@ -242,6 +245,7 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/people.h \
 	core/api/handlers/plugins.c \
 	core/api/handlers/queues.c \
+	core/api/handlers/responses.c \
 	core/api/handlers/routes.c \
 	core/api/handlers/system.c
 

@@ -74,6 +74,7 @@ static int64_t dedupe_hash(const struct item *it)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         (void)crypto_generichash_update(&st, (const unsigned char *)texts[i], strlen(texts[i]) + 1);
     (void)crypto_generichash_update(&st, (const unsigned char *)it->body, it->body_len);
+    inbound_media_hash(it->media, &st);
     (void)crypto_generichash_final(&st, h, sizeof h);
     int64_t v;
     memcpy(&v, h, sizeof v);
@@ -182,6 +183,8 @@ static int store_one(struct flush *f, const struct item *it)
         return rc;
     METRIC_INC("campgw_responses_total", optout_kind_word(hit.kind));
     rc = attribute(f, &w, id, it->arrived_ms, (int)hit.kind);
+    if (rc == 0)
+        rc = inbound_media_store(f, it->media, w.part, id);
     if (rc == 0 && (hit.kind == OPTOUT_MARKETING || hit.kind == OPTOUT_ALL))
         rc = forbid(f, it, &w, hit.kind == OPTOUT_ALL, hit.locale ? hit.locale : "", id);
     return rc;

@@ -10,11 +10,17 @@
 #include "outcome/refmap.h"
 #include "store/store_outcome.h"
 #include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 
 #define SEGS_MAX 255
 #define RESEND_AFTER_MS                                                                            \
     60000 /* of a class that resends what is in doubt: so long its receipt may settle it first */
+
+#define INBOUND_MEDIA_MAX 16u /* media of one message from a person; what is more is left out */
+#define INBOUND_MEDIA_WAITING (64u << 20) /* bytes of media waiting for the writer */
+
+struct inbound_media; /* inbound_media.c */
 
 enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK };
 
@@ -35,6 +41,7 @@ struct item {
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
     const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
     uint32_t body_len;
+    struct inbound_media *media; /* INBOUND; owned, NULL = none */
     /* CHUNK */
     int32_t part, wave_id, chunk_no;
     void *run;
@@ -109,7 +116,8 @@ struct outcome_writer {
     struct ring ring; /* struct item * */
     pthread_t thread;
     atomic_bool stop;
-    _Atomic uint32_t waiting; /* receipts and inbound in the ring: bounded by OUTCOME_RING */
+    _Atomic uint32_t waiting;     /* receipts and inbound in the ring: bounded by OUTCOME_RING */
+    _Atomic size_t media_waiting; /* bytes: bounded by INBOUND_MEDIA_WAITING */
     struct db *db;
     struct optout_sets words;
     char owner[64];
@@ -131,6 +139,14 @@ int flush_receipts(struct flush *f);
 /* inbound.c: who, and rows. */
 int flush_inbound_parts(struct flush *f);
 int flush_inbound(struct flush *f);
+/* inbound_media.c: media of a message are copied (any thread; CGW_EBUSY: no room now), tell two
+ * messages apart, and become rows beside the response. */
+int inbound_media_take(struct outcome_writer *w, const struct cgw_inbound *in,
+                       struct inbound_media **ret) CGW_NODISCARD;
+void inbound_media_free(struct outcome_writer *w, struct inbound_media *m); /* NULL-safe */
+void inbound_media_hash(const struct inbound_media *m, crypto_generichash_state *st);
+int inbound_media_store(struct flush *f, const struct inbound_media *m, int32_t part,
+                        int64_t response_id) CGW_NODISCARD;
 /* lists */
 void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
                  int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,

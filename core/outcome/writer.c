@@ -157,12 +157,19 @@ uint32_t outcome_receipts(struct outcome_writer *w, const char *instance,
     return taken;
 }
 
+/* What the person wrote: a text that is no layout, else the subject. */
 static const struct cgw_part *text_part(const struct cgw_inbound *in)
 {
-    for (uint32_t i = 0; i < in->n_parts; i++)
-        if (in->parts[i].role == CGW_ROLE_TEXT && in->parts[i].body)
-            return &in->parts[i];
-    return NULL;
+    const struct cgw_part *subject = NULL;
+    for (uint32_t i = 0; i < in->n_parts; i++) {
+        const struct cgw_part *p = &in->parts[i];
+        if (p->role == CGW_ROLE_TEXT && p->body &&
+            !(p->mime && !strncmp(p->mime, "application/smil", 16)))
+            return p;
+        if (p->role == CGW_ROLE_SUBJECT && p->body && !subject)
+            subject = p;
+    }
+    return subject;
 }
 
 static struct item *inbound_item(const char *instance, uint32_t channel,
@@ -197,11 +204,18 @@ uint32_t outcome_inbound(struct outcome_writer *w, const char *instance, uint32_
 {
     uint32_t taken = 0;
     for (; taken < n && room(w); taken++) {
+        struct inbound_media *media;
+        if (inbound_media_take(w, &items[taken], &media) < 0) {
+            atomic_fetch_sub(&w->waiting, 1);
+            break; /* the peer repeats it */
+        }
         struct item *it = inbound_item(instance, channel, &items[taken]);
         if (!it) {
+            inbound_media_free(w, media);
             atomic_fetch_sub(&w->waiting, 1);
             break;
         }
+        it->media = media;
         put(w, it);
     }
     return taken;
@@ -304,6 +318,7 @@ static void tell(struct outcome_writer *w, struct item **items, int n, bool wake
         } else if (it->kind == ITEM_RESULT) {
             w->cfg.settled(w->cfg.ctx, &it->contact, 1);
         }
+        inbound_media_free(w, it->media);
         free(it);
     }
     if (m)

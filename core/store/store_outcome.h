@@ -138,6 +138,11 @@ int store_response_put(struct db *db, const struct response_row *r, int64_t *ret
 int store_last_contact(struct db *db, int32_t part, int64_t customer_id, int64_t before_ms,
                        int64_t *ret_contact_id, int32_t *ret_partner,
                        struct diag *diag) CGW_NODISCARD;
+/* Whose campaign a response answers; 0 when none is known. */
+int store_response_partner(struct db *db, int32_t part, int64_t response_id, int32_t *ret,
+                           struct diag *diag) CGW_NODISCARD;
+int store_response_media(struct db *db, int32_t part, int64_t response_id, int16_t no,
+                         int64_t media_id, const char *name, struct diag *diag) CGW_NODISCARD;
 int store_attribution_put(struct db *db, int32_t part, int64_t response_id, int64_t contact_id,
                           struct diag *diag) CGW_NODISCARD;
 /* The one-by-one wave that carries opt-out confirmations of a channel; made on first use. */

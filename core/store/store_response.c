@@ -98,6 +98,39 @@ int store_attribution_put(struct db *db, int32_t part, int64_t response_id, int6
                    &p, NULL, diag);
 }
 
+int store_response_partner(struct db *db, int32_t part, int64_t response_id, int32_t *ret,
+                           struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, part);
+    dbp_int8(&p, response_id);
+    int rc = db_query(db,
+                      "SELECT c.partner_id FROM attribution a JOIN wave w ON w.wave_id = "
+                      "(a.contact_id >> 32)::int4 JOIN campaign c USING (campaign_id)"
+                      " WHERE a.part = $1 AND a.response_id = $2 ORDER BY a.rule DESC LIMIT 1",
+                      &p, &r, diag);
+    *ret = rc == 0 && dbr_rows(r) ? (int32_t)dbr_int(r, 0, 0) : 0;
+    return rc;
+}
+
+int store_response_media(struct db *db, int32_t part, int64_t response_id, int16_t no,
+                         int64_t media_id, const char *name, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, part);
+    dbp_int8(&p, response_id);
+    dbp_int2(&p, no);
+    dbp_int8(&p, media_id);
+    dbp_text(&p, name);
+    return db_exec(db,
+                   "INSERT INTO response_media (part, response_id, media_no, media_id, name) "
+                   "VALUES ($1, $2, $3, $4, $5)",
+                   &p, NULL, diag);
+}
+
 int store_confirm_wave(struct db *db, int channel, int32_t *ret_wave_id, int32_t *ret_set_id,
                        struct diag *diag)
 {

@@ -22,7 +22,7 @@
             */
 #define BATCH 64u
 #define REPEAT_MS 50 /* receipts that were not taken are offered again after this */
-#define INBOUND_MAX 4096u
+#define INBOUND_MAX (CGW_BODY_MAX + 4096u)
 
 enum counter { C_MESSAGES, C_REFUSED, C_RECEIPTS, C_INBOUND };
 
@@ -499,7 +499,8 @@ static void drain(void *ch, int64_t deadline_mono_ms)
     lb->host->drained(lb->inst);
 }
 
-/* ---- POST /inbound: "from to text", kind in the query
+/* ---- POST /inbound: "from to text", kind in the query; "media=image/png" instead: behind the
+ * first line of the text stands a media of that type
  * ------------------------------------------------------------------------------------------ */
 
 static uint32_t kind_of(const char *q)
@@ -553,8 +554,9 @@ static void on_inbound(void *ch, const struct cgw_http_request *req)
     char from[321], to[321]; /* the longest addr-spec has 320 bytes: NUL-terminated copies for the
                                 contract's courtesy */
     const char *end = req->body + req->body_len;
+    const char *mime = strncmp(req->query, "media=", 6) ? NULL : req->query + 6;
     struct cgw_inbound in = {.size = sizeof in,
-                             .kind = kind_of(req->query),
+                             .kind = mime ? CGW_IN_TEXT : kind_of(req->query),
                              .n_parts = 1,
                              .arrived_utc_ms = lb->host->now_utc_ms(),
                              .ack = req->id};
@@ -572,11 +574,18 @@ static void on_inbound(void *ch, const struct cgw_http_request *req)
     in.to.kind = kind_of_address(&in.to);
     in.from.text = from;
     in.to.text = to;
-    struct cgw_part part = {.role = CGW_ROLE_TEXT,
-                            .len = (uint32_t)(end - text),
-                            .mime = "text/plain; charset=utf-8",
-                            .body = text};
-    in.parts = &part;
+    const char *line = mime && text < end ? memchr(text, '\n', (size_t)(end - text)) : NULL;
+    struct cgw_part parts[2] = {{.role = CGW_ROLE_TEXT,
+                                 .len = (uint32_t)((line ? line : end) - text),
+                                 .mime = "text/plain; charset=utf-8",
+                                 .body = text}};
+    if (line && line + 1 < end)
+        parts[in.n_parts++] = (struct cgw_part){.role = CGW_ROLE_MEDIA,
+                                                .len = (uint32_t)(end - line - 1),
+                                                .mime = mime,
+                                                .name = "sent",
+                                                .body = line + 1};
+    in.parts = parts;
     if (!lb->host->inbound(lb->inst, &in, 1))
         answer(lb, req, 503, "not now, send it again\n");
     else

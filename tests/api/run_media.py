@@ -159,5 +159,51 @@ class Media(unittest.TestCase):
         self.assertEqual(delete(m).status, 204, "a campaign that is over holds nothing")
 
 
+class Responses(unittest.TestCase):
+    """Rows as the outcome writer leaves them, read over HTTP."""
+
+    good = Media.good
+
+    def response(self, campaign, wave, kind, text, part=3, media=None):
+        wave_id = db.sql("SELECT wave_id FROM wave JOIN campaign c USING (campaign_id) WHERE c.public_id = '%s' AND wave_no = %d" % (campaign, wave))
+        row = db.sql("WITH t AS (INSERT INTO response_text (part, customer_id, body) VALUES (%d, 67, '%s') RETURNING text_id), r AS (INSERT INTO response (part, customer_id, ts, channel,"
+                     " own_address, instance, kind, meaning, text_ref, partner_id, dedupe) SELECT %d, 67, now(), 2, '', 'x', %d, 0, text_id, 0, 1 FROM t RETURNING response_id)"
+                     " INSERT INTO attribution SELECT %d, response_id, (%s::int8 << 32) + 5, 1, 1 FROM r RETURNING response_id" % (part, text, part, kind, part, wave_id))
+        if media:
+            db.sql("INSERT INTO response_media (part, response_id, media_no, media_id, name) SELECT %d, %s, 1, media_id, 'sent.jpg' FROM media WHERE public_id = '%s'" % (part, row, media))
+        return row
+
+    def test_what_people_answered_is_listed_and_counted(self):
+        seven = daemon.key("responses:read", "campaigns:write", "media:write", "media:read", partner_id=7)
+        eight = daemon.key("responses:read", partner_id=8)
+        c = self.good(daemon.post("/api/v1/campaigns", {"name": "c", "waves": [{"channel": "mms", "content": {"text": "x"}}, {"channel": "voice", "content": {"flow": {"say": "x"}}}]},
+                                  key=seven, headers={"Idempotency-Key": str(uuid.uuid4())}), 201)["id"]
+        photo = self.good(upload(JPEG + b"received", "image/jpeg", key=seven), 201)["id"]
+        for part, text in ((0, "Yes"), (3, " yes "), (63, "YES"), (3, "x" * 40)):
+            self.response(c, 1, 1, text, part)
+        self.response(c, 2, 2, "1")
+        self.response(c, 1, 1, "look", media=photo)
+        path = "/api/v1/campaigns/%s/" % c
+        rows, page = [], self.good(daemon.get(path + "responses?limit=4", key=seven))
+        while True:
+            rows += page["data"]
+            if not page["has_more"]:
+                break
+            page = self.good(daemon.get(page["next"], key=seven))
+        self.assertEqual([(r["text"], r["kind"], r["wave"]) for r in rows],
+                         [("look", "text", 1), ("1", "keys", 2), ("x" * 40, "text", 1), ("YES", "text", 1), (" yes ", "text", 1), ("Yes", "text", 1)])
+        self.assertEqual(rows[0]["media"], [{"media": photo, "type": "image/jpeg", "bytes": len(JPEG) + 8, "name": "sent.jpg"}])
+        self.assertEqual([r["text"] for r in self.good(daemon.get(path + "responses?wave=2", key=seven))["data"]], ["1"])
+        self.assertEqual(self.good(daemon.get("/api/v1/responses/" + rows[0]["id"], key=seven)), rows[0])
+        counted = self.good(daemon.get(path + "answers", key=seven))
+        self.assertEqual((counted["responses"], counted["other"]), (6, 0))
+        self.assertEqual([(a["answer"], a["kind"], a["channel"], a["n"]) for a in counted["answers"]],
+                         [("yes", "text", "mms", 3), ("1", "keys", "voice", 1), ("look", "text", "mms", 1), (None, "text", "mms", 1)])
+        self.assertEqual([daemon.get(p, key=eight).status for p in (path + "responses", path + "answers", "/api/v1/responses/" + rows[0]["id"])], [404] * 3)
+        self.assertEqual(daemon.get("/api/v1/responses/rsp_00000000000000", key=seven).status, 404)
+        self.assertEqual(delete(photo, key=seven).status, 409, "an answer holds it")
+        self.assertEqual(daemon.get(path + "answers", key=daemon.key("campaigns:read", partner_id=7)).status, 403)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -4,6 +4,7 @@ if WITH_CRITERION
 db_tests = \
 	tests/db/test_db \
 	tests/db/test_facts \
+	tests/db/test_media \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
 	tests/db/test_protocol_settle \
@@ -20,6 +21,9 @@ tests_db_test_db_LDADD = $(TEST_LIBS)
 tests_db_test_facts_SOURCES = tests/db/test_facts.c tests/db/protocol_fixture.h
 tests_db_test_facts_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_facts_LDADD = $(TEST_LIBS)
+tests_db_test_media_SOURCES = tests/db/test_media.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
+tests_db_test_media_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_media_LDADD = $(TEST_LIBS)
 tests_db_test_protocol_SOURCES = tests/db/test_protocol.c tests/db/protocol_fixture.h
 tests_db_test_protocol_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_protocol_LDADD = $(TEST_LIBS)

@@ -63,14 +63,14 @@ static void wait_count(atomic_uint *count, unsigned want)
 }
 
 /* A world whose chunk went out completely. */
-static void sent_world(struct world *w, int32_t part, int n)
+MAYBE_UNUSED static void sent_world(struct world *w, int32_t part, int n)
 {
     make_world(w, part, n);
     decide_all(w, 0, 0);
     intend(w, n);
 }
 
-static struct outcome_contact contact(const struct world *w, int i)
+MAYBE_UNUSED static struct outcome_contact contact(const struct world *w, int i)
 {
     int64_t now = clock_utc_ms();
     return (struct outcome_contact){.part = w->part,
@@ -86,8 +86,9 @@ static struct outcome_contact contact(const struct world *w, int i)
                                     .not_after_utc_ms = now + 60000};
 }
 
-static void result(struct outcome_writer *o, const struct world *w, const struct outcome_contact *c,
-                   uint32_t res, uint32_t flags, const char *const *ids, uint32_t n_ids)
+MAYBE_UNUSED static void result(struct outcome_writer *o, const struct world *w,
+                                const struct outcome_contact *c, uint32_t res, uint32_t flags,
+                                const char *const *ids, uint32_t n_ids)
 {
     struct cgw_result r = {.size = sizeof r,
                            .result = res,
@@ -101,8 +102,8 @@ static void result(struct outcome_writer *o, const struct world *w, const struct
     wait_count(&n_settled, want);
 }
 
-static void receipt_at(struct outcome_writer *o, const char *instance, const char *id, uint32_t res,
-                       uint32_t flags, const char *person, int64_t at_ms)
+MAYBE_UNUSED static void receipt_at(struct outcome_writer *o, const char *instance, const char *id,
+                                    uint32_t res, uint32_t flags, const char *person, int64_t at_ms)
 {
     struct cgw_receipt r = {.size = sizeof r,
                             .result = res,
@@ -120,25 +121,25 @@ static void receipt_at(struct outcome_writer *o, const char *instance, const cha
     wait_count(&n_stored, want);
 }
 
-static int64_t stat(const struct world *w, int kind)
+MAYBE_UNUSED static int64_t stat(const struct world *w, int kind)
 {
     return number(
         "SELECT coalesce(sum(n), 0)::int8 FROM campaign_stat WHERE wave_id = %d AND kind = %d",
         w->wave_id, kind);
 }
-static int64_t events(const struct world *w, int i, int kind)
+MAYBE_UNUSED static int64_t events(const struct world *w, int i, int kind)
 {
     return number("SELECT count(*) FROM contact_event WHERE part = %d AND contact_id = %" PRId64
                   " AND kind = %d",
                   w->part, contact_of(w, i), kind);
 }
 
-static void person_of(const struct world *w, int i, char out[32])
+MAYBE_UNUSED static void person_of(const struct world *w, int i, char out[32])
 {
     (void)snprintf(out, 32, "+49151%08u", (unsigned)(w->ids[i] / 64 % 100000000));
 }
 
-static void wait_event(const struct world *w, int i, int kind)
+MAYBE_UNUSED static void wait_event(const struct world *w, int i, int kind)
 {
     for (int k = 0; k < 800 && !events(w, i, kind); k++)
         nap(10);
