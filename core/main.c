@@ -168,10 +168,11 @@ static void reread(const struct options *o)
 }
 
 /* Wait for signals; the only thread that has them unblocked is this one. */
-static void live(const struct options *o, const sigset_t *set)
+static void live(const struct options *o, struct daemon *d, const sigset_t *set)
 {
     for (;;) {
-        struct timespec second = {.tv_sec = 5};
+        struct timespec second = {.tv_sec = 1};
+        daemon_look(d);
         int sig = sigtimedwait(set, NULL, &second);
         if (sig == SIGTERM || sig == SIGINT)
             return;
@@ -207,7 +208,7 @@ static int run(const struct options *o, struct config *c, const sigset_t *set)
         log_notice("daemon.ready", "version=%s node=%s port=%u socket=%s", PACKAGE_VERSION, c->node,
                    api_port(daemon.api), c->api_socket);
         notify("READY=1");
-        live(o, set);
+        live(o, &daemon, set);
         log_notice("daemon.stopping", "deadline_ms=%d", DRAIN_MS);
         notify("STOPPING=1");
     }

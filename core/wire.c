@@ -38,6 +38,12 @@ static void on_stored(void *ctx, const char *instance, const uint64_t *acks, uin
         instance_stored(inst, acks, n);
 }
 
+static bool route_name(void *ctx, int32_t route_id, char channel[16], char route[80])
+{
+    struct daemon *d = ctx;
+    return dispatch_route_name(d->dispatch, route_id, channel, route);
+}
+
 static void on_wake(void *ctx)
 {
     struct daemon *d = ctx;
@@ -292,7 +298,8 @@ static int schema_check(void *ctx, struct db *db, struct diag *diag)
 /* Gauges are read when somebody looks. Labels: instances, a configuration-sized set. */
 static const struct metric_family wire_families[] = {
     {"campgw_build_info", METRIC_GAUGE, "Version of this program; always 1.", "version"},
-    {"campgw_channel_up", METRIC_GAUGE, "1 when the instance can take messages.",
+    {"campgw_channel_up", METRIC_GAUGE,
+     "1 when the channel says of itself that it can take messages; asked every second.",
      "channel_instance"},
     {"campgw_channel_in_flight", METRIC_GAUGE, "Messages taken by the instance, without a result.",
      "channel_instance"},
@@ -313,6 +320,18 @@ static void gauge(const char *name, const char *label, double v)
     metric_set(metric_get(name, values, label ? 1 : 0), v);
 }
 
+/* health() runs on the instance's loop and may take its time: asked by the main thread, not by who
+ * reads /metrics. */
+void daemon_look(struct daemon *d)
+{
+    struct plugin_instance *inst;
+    for (uint32_t i = 0; d->registry && (inst = registry_at(d->registry, i)); i++) {
+        struct cgw_health h = {.size = sizeof h};
+        instance_health(inst, &h);
+        gauge("campgw_channel_up", instance_name(inst), h.up);
+    }
+}
+
 static void refresh_metrics(void *ctx)
 {
     struct daemon *d = ctx;
@@ -321,8 +340,6 @@ static void refresh_metrics(void *ctx)
         struct instance_stats s;
         instance_stats(inst, &s);
         const char *name = instance_name(inst);
-        gauge("campgw_channel_up", name,
-              s.state == INSTANCE_RUNNING && (s.told[0] > 0 || s.taken > 0));
         gauge("campgw_channel_in_flight", name, s.taken);
         gauge("campgw_channel_waiting", name, s.waiting[0] + s.waiting[1]);
         gauge("campgw_channel_credit", name, instance_credit(inst, CGW_LANE_BULK));
@@ -557,6 +574,7 @@ int daemon_start(struct daemon *d, struct diag *diag)
                                 .receipt_grace_ms = (int64_t)c->outcome_receipt_grace_s * 1000,
                                 .settled = on_settled,
                                 .stored = on_stored,
+                                .route_name = route_name,
                                 .wake = on_wake,
                                 .ctx = d};
     if (rc == 0)

@@ -29,5 +29,7 @@ struct daemon {
  * of the path. */
 int daemon_start(struct daemon *d, struct diag *diag) CGW_NODISCARD;
 void daemon_stop(struct daemon *d, int deadline_ms);
+/* Once a second, between start and stop: how the channels are. */
+void daemon_look(struct daemon *d);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/word.h"
 #include "store/store_trouble.h"
 
 #include <errno.h>
@@ -79,13 +80,31 @@ static void credit_changed(void *arg, struct plugin_instance *inst)
     dispatch_poke(arg);
 }
 
+static struct metric *duration_of(struct dispatch *d, int32_t route_id)
+{
+    char channel[16], route[80];
+    const char *const label[] = {route};
+    return dispatch_route_name(d, route_id, channel, route)
+               ? metric_get("campgw_submit_duration_seconds", label, 1)
+               : NULL;
+}
+
 static void on_complete(void *arg, struct plugin_instance *inst, const struct cgw_result *results,
                         uint32_t n)
 {
     struct dispatch *d = arg;
+    struct metric *took = NULL;
+    int32_t route_id = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct outcome_contact c;
-        if (inflight_get(d->inflight, results[i].token, &c))
+        bool ours = inflight_get(d->inflight, results[i].token, &c);
+        if (ours && c.route_id != route_id) { /* a batch mostly is of one route: found once */
+            route_id = c.route_id;
+            took = duration_of(d, route_id);
+        }
+        if (ours)
+            metric_observe(took, (double)(clock_utc_ms() - c.intended_utc_ms) / 1000.0);
+        if (ours)
             outcome_result(d->writer, &c, instance_name(inst), &results[i]);
         else
             METRIC_INC("campgw_stale_results_total", instance_name(inst));
@@ -311,6 +330,8 @@ int dispatch_new(const struct dispatch_config *cfg, struct dispatch **ret, struc
          "channel,verdict,reason"},
         {"campgw_decision_duration_seconds", METRIC_HISTOGRAM,
          "One decide transaction (up to 5,000 contacts).", ""},
+        {"campgw_submit_duration_seconds", METRIC_HISTOGRAM,
+         "From the intent of a message to the channel's answer.", "route"},
         {"campgw_dispatch_failures_total", METRIC_COUNTER,
          "Pieces of work put back after an error.", "code"},
         {"campgw_stale_results_total", METRIC_COUNTER, "Results for tokens that are not in flight.",
@@ -440,6 +461,18 @@ unsigned dispatch_parts(struct dispatch *d)
 {
     int32_t parts[STORE_PARTS];
     return d->queue ? (unsigned)queue_parts(d->queue, parts) : 0;
+}
+
+bool dispatch_route_name(struct dispatch *d, int32_t route_id, char channel[16], char route[80])
+{
+    (void)pthread_mutex_lock(&d->lock);
+    const struct route_info *r = d->control ? control_route(d->control, route_id) : NULL;
+    if (r) {
+        (void)snprintf(channel, 16, "%s", channel_word(r->channel));
+        (void)snprintf(route, 80, "%s", r->name);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return r != NULL;
 }
 
 bool dispatch_route_instance(struct dispatch *d, int32_t route_id, char *out)

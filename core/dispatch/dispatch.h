@@ -49,6 +49,8 @@ struct dispatch *dispatch_free(struct dispatch *d);
 uint32_t dispatch_inflight(struct dispatch *d);
 int64_t dispatch_last_submit_utc_ms(struct dispatch *d);
 unsigned dispatch_parts(struct dispatch *d);
+/* Names of a route for figures; false when the present snapshot has none of that number. */
+bool dispatch_route_name(struct dispatch *d, int32_t route_id, char channel[16], char route[80]);
 /* Instance of a route in the present snapshot; false when the route is not known. out at least 48
  * bytes. */
 bool dispatch_route_instance(struct dispatch *d, int32_t route_id, char *out);

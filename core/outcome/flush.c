@@ -51,10 +51,11 @@ static int alloc_lists(struct flush *f)
     f->release = arena_alloc(&f->arena, m * sizeof *f->release);
     f->doubt_del = arena_alloc(&f->arena, m * sizeof *f->doubt_del);
     f->unsend = arena_alloc(&f->arena, m * sizeof *f->unsend);
+    f->figures = arena_alloc(&f->arena, 2 * m * sizeof *f->figures);
     f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
-              f->release && f->doubt_del && f->unsend && f->early_del && f->resolved;
+              f->release && f->doubt_del && f->unsend && f->figures && f->early_del && f->resolved;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
@@ -267,6 +268,7 @@ int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int 
         rc = db_commit(db, diag);
     if (rc == 0) {
         remember(f);
+        figures_tell(f);
         METRIC_ADD("campgw_receipts_total", f->n_stored, "stored");
     }
     db_rollback(db);

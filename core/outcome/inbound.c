@@ -126,6 +126,7 @@ static int forbid(struct flush *f, const struct item *it, const struct who *w, b
     log_info("outcome.optout", "person=%s scope=%s instance=%s", masked, all ? "all" : "marketing",
              it->instance);
     METRIC_INC("campgw_optouts_total", all ? "all" : "marketing");
+    figure_add(f, 0, FIGURE_OPTOUT, it->arrived_ms);
     if (complaint) /* who complains is not written to once more */
         return 0;
     return confirm(f, it, w, DND_SCOPE_CLASS(CGW_CLASS_MARKETING), response_id,

@@ -84,6 +84,8 @@ struct outcome_config {
     void (*settled)(void *ctx, const struct outcome_contact *contacts, uint32_t n);
     /* Rows behind these acks are durable. */
     void (*stored)(void *ctx, const char *instance, const uint64_t *acks, uint32_t n);
+    /* Names for figures; false: not known (any more). NULL: nothing is counted by route. */
+    bool (*route_name)(void *ctx, int32_t route_id, char channel[16], char route[80]);
     /* New work (echo rows) is due: wake the dispatchers. */
     void (*wake)(void *ctx);
     void *ctx;

@@ -50,6 +50,21 @@ struct item {
     _Alignas(8) char bytes[];
 };
 
+/* figures.c */
+enum figure {
+    FIGURE_DELIVERED,
+    FIGURE_FAILED,
+    FIGURE_EXPIRED,
+    FIGURE_UNKNOWN,
+    FIGURE_ACCEPTED, /* and no receipt will come */
+    FIGURE_OPTOUT
+};
+struct figure_row {
+    int32_t route_id;
+    enum figure what;
+    int64_t delay_ms; /* of the receipt, -1 none; OPTOUT: when it came */
+};
+
 /* Rows of one flush, in the flush's arena; bounded by its items. */
 struct flush {
     struct outcome_writer *w;
@@ -82,6 +97,8 @@ struct flush {
     } * release, *doubt_del, *unsend; /* unsend: settled before it was sent once more */
     int64_t *early_del;
     struct resolved *resolved;
+    struct figure_row *figures;
+    int n_figures;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
         n_early_del, n_resolved, n_unsend;
     int n_stored;        /* receipts that were news */
@@ -147,6 +164,12 @@ void inbound_media_free(struct outcome_writer *w, struct inbound_media *m); /* N
 void inbound_media_hash(const struct inbound_media *m, crypto_generichash_state *st);
 int inbound_media_store(struct flush *f, const struct inbound_media *m, int32_t part,
                         int64_t response_id) CGW_NODISCARD;
+/* figures.c: what will be counted when the flush is durable; and the counting. */
+void figures_register(void);
+void figure_add(struct flush *f, int32_t route_id, enum figure what, int64_t delay_ms);
+void figures_tell(const struct flush *f);
+void figures_finished(const struct outcome_config *cfg, int32_t route_id, enum figure what,
+                      uint32_t n);
 /* lists */
 void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
                  int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,

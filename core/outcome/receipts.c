@@ -292,10 +292,11 @@ int flush_resolve(struct flush *f)
  */
 static const struct {
     int16_t kind, stat;
-} finals[] = {[CGW_RES_REFUSED] = {EVENT_FAILED, STAT_FAILED},
-              [CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED},
-              [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED},
-              [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED}};
+    enum figure figure;
+} finals[] = {[CGW_RES_REFUSED] = {EVENT_FAILED, STAT_FAILED, FIGURE_FAILED},
+              [CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED, FIGURE_DELIVERED},
+              [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED, FIGURE_FAILED},
+              [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED, FIGURE_EXPIRED}};
 
 static bool is_final(int16_t kind)
 {
@@ -407,6 +408,8 @@ static void apply(struct flush *f, const struct resolved *x, const struct past *
     if (!ends || s.counted)
         return;
     flush_stat(f, x->m.contact_id, finals[x->result].stat, 0, 1);
+    figure_add(f, x->m.route_id, finals[x->result].figure,
+               x->m.ts_ms && x->arrived_ms > x->m.ts_ms ? x->arrived_ms - x->m.ts_ms : 0);
     if (!x->m.receipt) /* a route without receipts that sends one all the same */
         flush_stat(f, x->m.contact_id, STAT_NO_RECEIPT, 0, -1);
     if (s.unknown) /* we had given up on it: knowledge moves forward */

@@ -167,6 +167,8 @@ int outcome_close_wave(struct db *db, const struct outcome_config *cfg, int32_t 
         if (rc == 0)
             rc = db_commit(db, diag);
         db_rollback(db);
+        for (int i = 0; rc == 0 && i < n; i++)
+            figures_finished(cfg, c[i].route_id, FIGURE_UNKNOWN, 1);
         *ret_closed += rc == 0 ? n : 0;
         part += n < RECOVER_MAX;
     }

@@ -76,8 +76,10 @@ static void submitted(struct flush *f, struct item *it, bool final)
     }
     it->refh = n == 1 ? f->submits[f->n_submits - 1].refh : 0;
     count_submitted(f, it);
-    if (!it->contact.want_receipt && !final)
+    if (!it->contact.want_receipt && !final) {
         flush_stat(f, it->contact.contact_id, STAT_NO_RECEIPT, 0, 1);
+        figure_add(f, it->contact.route_id, FIGURE_ACCEPTED, -1);
+    }
     flush_stat(f, it->contact.contact_id, STAT_SEGMENTS, 0, it->segments ? it->segments : n);
 }
 
@@ -91,12 +93,14 @@ static void on_final(struct flush *f, struct item *it)
 {
     static const struct {
         int16_t kind, stat;
-    } map[] = {[CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED},
-               [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED},
-               [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED}};
+        enum figure figure;
+    } map[] = {[CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED, FIGURE_DELIVERED},
+               [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED, FIGURE_FAILED},
+               [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED, FIGURE_EXPIRED}};
     submitted(f, it, true);
     event(f, it, map[it->result].kind);
     flush_stat(f, it->contact.contact_id, map[it->result].stat, 0, 1);
+    figure_add(f, it->contact.route_id, map[it->result].figure, -1);
     echo_gone(f, it);
 }
 
@@ -105,6 +109,7 @@ static void on_refused(struct flush *f, struct item *it)
     event(f, it, EVENT_REFUSED);
     count_submitted(f, it);
     flush_stat(f, it->contact.contact_id, STAT_FAILED, 0, 1);
+    figure_add(f, it->contact.route_id, FIGURE_FAILED, -1);
     if (!it->contact.resent) { /* else the first attempt may have been read */
         f->release[f->n_release].part = it->contact.part;
         f->release[f->n_release++].contact_id = it->contact.contact_id;

@@ -503,6 +503,7 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
          "Items made durable, or refused by the database.", "result"},
         {NULL, METRIC_COUNTER, NULL, NULL}};
     metrics_register(families);
+    figures_register();
     struct outcome_writer *w = calloc(1, sizeof *w);
     if (!w)
         return diag_set(diag, -ENOMEM, "", "out of memory");

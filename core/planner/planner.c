@@ -19,6 +19,7 @@
 #define REST_TIMES 4 /* at most a fifth of one core */
 #define REST_MAX_MS 1000
 #define HOUSEKEEPING_MS 3600000
+#define QUEUES_MS 5000 /* the queues are counted this often */
 #define VALIDITY_UNSET_MS                                                                          \
     INT64_C(172800000) /* no validity named: the network keeps a message at most two days */
 
@@ -29,7 +30,7 @@ struct planner {
     pthread_cond_t more;
     bool stop, woken, ours, halted;
     struct db *db;
-    int64_t housekeeping_mono_ms;
+    int64_t housekeeping_mono_ms, queues_mono_ms;
     struct plan_wave waves[WAVES_MAX];
 };
 
@@ -89,6 +90,16 @@ static void gauge_campaigns(void *ctx, const char *state, int64_t n)
     metric_set(metric_get("campgw_campaigns", v, 1), (double)n);
 }
 
+static void gauge_queue(void *ctx, const char *lane, int64_t due, int64_t later, double oldest_s)
+{
+    (void)ctx;
+    const char *const is_due[] = {lane, "due"}, *const waits[] = {lane, "later"};
+    metric_set(metric_get("campgw_queue_messages", is_due, 2), (double)due);
+    metric_set(metric_get("campgw_queue_messages", waits, 2), (double)later);
+    metric_set(metric_get("campgw_queue_oldest_age_seconds", is_due, 1),
+               oldest_s > 0 ? oldest_s : 0);
+}
+
 /* The log line is the copy that the database's owner does not hold. */
 static int seal_root(struct planner *p, struct diag *diag)
 {
@@ -140,6 +151,10 @@ static int turn(struct planner *p, struct diag *diag)
         rc = store_plan_campaigns(p->db, &completed, diag);
     if (rc == 0)
         rc = store_campaign_states(p->db, gauge_campaigns, NULL, diag);
+    if (rc == 0 && clock_mono_ms() - p->queues_mono_ms > QUEUES_MS) {
+        rc = store_queues(p->db, now_ms, gauge_queue, NULL, diag);
+        p->queues_mono_ms = clock_mono_ms();
+    }
     return rc;
 }
 
@@ -204,6 +219,10 @@ int planner_start(const struct planner_config *cfg, struct planner **ret, struct
 {
     static const struct metric_family families[] = {
         {"campgw_campaigns", METRIC_GAUGE, "Campaigns by state.", "state"},
+        {"campgw_queue_messages", METRIC_GAUGE,
+         "Messages of running campaigns not yet sent; on the node that plans.", "queue,state"},
+        {"campgw_queue_oldest_age_seconds", METRIC_GAUGE,
+         "How long the oldest message that is due has been so; on the node that plans.", "queue"},
         {"campgw_db_up", METRIC_GAUGE, "1 while the database does what the planner asks.", ""},
         {NULL, METRIC_GAUGE, NULL, NULL}};
     metrics_register(families);

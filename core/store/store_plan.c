@@ -221,3 +221,39 @@ int store_campaign_states(struct db *db, void (*each)(void *ctx, const char *sta
         each(ctx, dbr_text(r, i, 0), dbr_int(r, i, 1));
     return rc;
 }
+
+int store_queues(struct db *db, int64_t now_ms,
+                 void (*each)(void *ctx, const char *lane, int64_t due, int64_t later,
+                              double oldest_s),
+                 void *ctx, struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_ts(&p, now_ms);
+    /* Of campaigns that run: rows of chunks that are not sent yet, and echo rows. What waits for
+     * its hour is not late. */
+    int rc = db_query(
+        db,
+        "WITH x AS (SELECT w.lane, k.seq_hi - k.sent_hi AS n, coalesce(k.not_before, "
+        "c.not_before) AS at, c.started_at + ($1 - now()) AS started FROM wave w JOIN campaign c "
+        "USING (campaign_id), part_list p, LATERAL (SELECT * FROM chunk k WHERE k.part = p.part "
+        "AND "
+        "k.wave_id = w.wave_id AND k.state < 2) k WHERE w.state IN ('planning', 'running') AND "
+        "c.state = 'running'"
+        " UNION ALL SELECT w.lane, 1, e.not_before, NULL FROM wave w JOIN campaign c USING "
+        "(campaign_id), part_list p, LATERAL (SELECT * FROM echo e WHERE e.part = p.part AND "
+        "e.wave_id = w.wave_id AND e.state < 2) e WHERE w.state IN ('planning', 'running', "
+        "'finishing') AND c.state IN ('running', 'finishing'))"
+        "SELECT l.lane, coalesce(sum(n) FILTER (WHERE at IS NULL OR at <= $1), 0)::int8, "
+        "coalesce(sum(n) FILTER (WHERE at > $1), 0)::int8, coalesce(extract(epoch FROM "
+        "$1::timestamptz - min(greatest(at, started)) FILTER (WHERE at IS NULL OR at <= $1)), "
+        "0)::float8 FROM (VALUES (0::int2), (1::int2)) l (lane) LEFT JOIN x USING (lane) GROUP BY "
+        "l.lane ORDER BY l.lane",
+        &p, &r, diag);
+    static const char *const lanes[] = {"bulk", "urgent"};
+    for (int i = 0; rc == 0 && i < dbr_rows(r); i++)
+        each(ctx, lanes[dbr_int(r, i, 0) & 1], dbr_int(r, i, 1), dbr_int(r, i, 2),
+             dbr_double(r, i, 3));
+    return rc;
+}

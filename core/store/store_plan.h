@@ -36,6 +36,12 @@ int store_plan_wave_state(struct db *db, int32_t wave_id, const char *from, cons
 int store_plan_campaigns(struct db *db, int64_t *ret_completed, struct diag *diag) CGW_NODISCARD;
 /* Partitions ahead, retention behind. */
 int store_housekeeping(struct db *db, int64_t now_ms, struct diag *diag) CGW_NODISCARD;
+/* What is still to be sent, by lane: due now, waiting for its hour, and how long the oldest that is
+ * due has been so. */
+int store_queues(struct db *db, int64_t now_ms,
+                 void (*each)(void *ctx, const char *lane, int64_t due, int64_t later,
+                              double oldest_s),
+                 void *ctx, struct diag *diag) CGW_NODISCARD;
 int store_campaign_states(struct db *db, void (*each)(void *ctx, const char *state, int64_t n),
                           void *ctx, struct diag *diag) CGW_NODISCARD;
 

@@ -4,6 +4,7 @@ is counted by itself, on both sides; caps and do-not-disturb hold over all of th
 """
 import collections
 import glob
+import http.client
 import os
 import shutil
 
@@ -23,7 +24,8 @@ class Waves(harness.Field):
             shutil.copy(path, plugins)
         base = cls.gateway.settings(0, cls.sim.port)
         cls.records = {k: os.path.join(cls.gateway.dir, k + ".txt") for k in KINDS}
-        cls.config = {"plugins": {**base["plugins"], "directory": plugins},
+        cls.callback = stack.free_port()
+        cls.config = {"callback": {"listen": "127.0.0.1", "port": cls.callback}, "plugins": {**base["plugins"], "directory": plugins},
                       "instances": base["instances"] + [{"name": "lo-" + k, "plugin": "loopback_" + k, "record": cls.records[k]} for k in KINDS]}
 
     @classmethod
@@ -94,6 +96,43 @@ class Waves(harness.Field):
         self.assertEqual({int(r[2]) - len("second #") - len(str(p.code)) for r in self.recorded("mms") for p in everybody if p.msisdn == r[0]}, {len(PICTURE)})
         self.assertLessEqual(self.metric("campgw_media_loaded_total") - loaded, 1, "the picture was read more than once")
         self.seals_verify()
+
+    def labelled(self, name):
+        """Value by labels, of all series of a metric."""
+        lines = self.api.ask("GET", "/metrics").body.decode().splitlines()
+        return {line[len(name):].rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{")}
+
+    def send_mms(self, person, text, data):
+        conn = http.client.HTTPConnection("127.0.0.1", self.callback, timeout=20)
+        conn.request("POST", "/cb/lo-mms/inbound?media=image/jpeg", body=("%s 10690 %s\n" % (person.msisdn, text)).encode() + data)
+        answer = conn.getresponse()
+        self.assertEqual((answer.status, answer.read()), (200, b"stored\n"))
+        conn.close()
+
+    def test_what_people_send_back_is_a_response_with_its_picture(self):
+        people = self.people(3)
+        self.consent(people)
+        waves = [w for w in self.waves() if w["channel"] == "mms"]
+        before = self.labelled("campgw_messages_finished_total")
+        cmp = self.campaign(people, waves=waves, audience=self.everywhere(people))
+        self.complete(cmp, 40)
+        photo = b"\x89PNG\r\n\x1a\n" + os.urandom(300000)
+        self.send_mms(people[0], "Here it is", photo)
+        self.send_mms(people[1], "1", b"GIF89a small")
+        self.send_mms(people[2], "STOP", b"GIF89a small")
+        rows = self.api.get("/api/v1/campaigns/%s/responses" % cmp)["data"]
+        self.assertEqual([(r["text"], r["meaning"], [(m["type"], m["bytes"]) for m in r["media"]]) for r in rows],
+                         [("STOP", "stop", [("image/gif", 12)]), ("1", "none", [("image/gif", 12)]), ("Here it is", "none", [("image/png", len(photo))])])
+        self.assertEqual(self.api.ask("GET", "/api/v1/media/%s/content" % rows[2]["media"][0]["media"]).body, photo)
+        self.assertEqual(rows[0]["media"][0]["media"], rows[1]["media"][0]["media"], "the same bytes are one media")
+        self.assertEqual(self.api.get("/api/v1/campaigns/%s/answers" % cmp)["responses"], 3)
+        self.assertEqual(self.verdict(people[2])["verdict"], "DENY")
+        after = self.labelled("campgw_messages_finished_total")
+        delivered = [k for k in after if 'channel="mms"' in k and 'result="delivered"' in k]
+        self.assertEqual(sum(after[k] - before.get(k, 0) for k in delivered), 3)
+        for name in ("campgw_optout_enforce_seconds_count", "campgw_queue_messages", "campgw_queue_oldest_age_seconds", "campgw_submit_duration_seconds_count", "campgw_receipt_delay_seconds_count"):
+            self.assertTrue(self.metric(name) or self.labelled(name), name)
+        self.assertEqual(set(self.labelled("campgw_channel_up").values()), {1.0})
 
     def test_pause_keeps_waves_from_beginning_and_cancel_ends_them(self):
         people = self.people(20)
