@@ -265,7 +265,8 @@ int ctl_campaign_action(struct ctl *c)
     return code ? code : act_and_show(c, id, c->cmd->verb, NULL);
 }
 
-/* People of the campaign's audience; -1 with a printed error. */
+/* Messages that the start may send: each wave one to everybody in the audience. -1 with a printed
+ * error. */
 static int64_t people_of(struct ctl *c, const char *id, char *question, size_t size, int *ret_code)
 {
     char path[CTL_PATH_MAX], n[32];
@@ -280,14 +281,14 @@ static int64_t people_of(struct ctl *c, const char *id, char *question, size_t s
         people = ctl_num(aud, "accepted", 0);
         json_decref(aud);
     }
+    size_t waves = json_array_size(json_object_get(doc, "waves"));
     ctl_format_count(people, n);
     (void)snprintf(question, size, "Start %s \"%s\": at most %s people, class %s, %zu wave%s.", id,
-                   ctl_str(doc, "name", ""), n, ctl_str(doc, "class", "?"),
-                   json_array_size(json_object_get(doc, "waves")),
-                   json_array_size(json_object_get(doc, "waves")) == 1 ? "" : "s");
+                   ctl_str(doc, "name", ""), n, ctl_str(doc, "class", "?"), waves,
+                   waves == 1 ? "" : "s");
     ctl_clean(question);
     json_decref(doc);
-    return people;
+    return people * (int64_t)waves;
 }
 
 int ctl_campaign_start(struct ctl *c)

@@ -100,6 +100,11 @@ static const struct ctl_option upload_options[] = {
     {"audience", 0, CTL_TEXT, "ID", NULL, "fill this audience instead of a new one"},
     FORMAT,
     END};
+static const struct ctl_option media_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "name for people (default: the file's)"},
+    {"type", 0, CTL_TEXT, "TYPE", NULL,
+     "media type that the bytes must be of, such as image/jpeg (default: what they are)"},
+    END};
 static const struct ctl_option list_state[] = {
     {"state", 0, CTL_TEXT, "STATE", NULL, "only those in this state"}, END};
 static const struct ctl_option create_options[] = {
@@ -230,6 +235,11 @@ const struct ctl_command ctl_commands[] = {
     CMD("audience", "show", "AUDIENCE", 1, 1, 0, "audience", NULL, audience_show, "one audience"),
     CMD("audience", "rejects", "AUDIENCE", 1, 1, CTL_F_LIST, "audience", NULL, audience_rejects,
         "rows that were refused, with the reason"),
+    CMD("media", "upload", "FILE", 1, 1, 0, "file", media_options, media_upload,
+        "keep a picture, sound, film or document that campaigns refer to"),
+    CMD("media", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, media_list, "media"),
+    CMD("media", "delete", "MEDIA", 1, 1, CTL_F_DESTRUCTIVE, NULL, NULL, media_delete,
+        "delete a media that nothing refers to"),
     CMD("campaign", "create", "", 0, 0, 0, NULL, create_options, campaign_create,
         "make a draft from a JSON file"),
     CMD("campaign", "list", "", 0, 0, CTL_F_LIST, NULL, list_state, campaign_list, "campaigns"),
@@ -248,6 +258,8 @@ const struct ctl_command ctl_commands[] = {
         "show the progress until it ends"),
     CMD("campaign", "funnel", "CAMPAIGN", 1, 1, 0, "campaign", funnel_options, campaign_funnel,
         "from audience to delivered, with everybody held and why"),
+    CMD("campaign", "responses", "CAMPAIGN", 1, 1, CTL_F_LIST, "campaign", NULL, campaign_responses,
+        "what people answered"),
     CMD("customer", "why", "NUMBER", 1, 1, 0, "number", why_options, customer_why,
         "would this person be contacted, and what happened before"),
     CMD("contact", "list", "", 0, 0, CTL_F_LIST, NULL, contact_options, contact_list,

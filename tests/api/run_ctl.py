@@ -412,6 +412,22 @@ class WithGateway(unittest.TestCase):
             self.assertEqual(self.gw("dispatch", "resume").returncode, OK)
         self.assertEqual(self.gw("campaign", "watch", campaign, "--timeout", "60").returncode, OK)
 
+    def test_media_are_uploaded_listed_and_deleted(self):
+        path = os.path.join(cluster.dir, "a photo.png")
+        with open(path, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\n and more")
+        media = self.gw.doc("media", "upload", path)
+        self.assertEqual((media["type"], media["name"], media["in_use"]), ("image/png", "a_photo.png", False))
+        self.assertEqual(self.gw.doc("media", "upload", path)["id"], media["id"])
+        wrong = self.gw("media", "upload", path, "--type", "image/jpeg")
+        self.assertEqual(wrong.returncode, FAILED)
+        self.assertIn("image/png", wrong.err)
+        self.assertIn(media["id"], self.gw("media", "list").out)
+        self.assertEqual(self.gw("media", "delete", "photo", "--yes").returncode, USAGE)
+        self.assertEqual(self.gw.doc("media", "delete", media["id"], "--yes")["state"], "deleted")
+        self.assertEqual(self.gw("media", "delete", media["id"], "--yes").returncode, 3)
+        self.assertIn("Nobody", self.gw("campaign", "responses", self.campaign("unanswered", 1)).err + self.gw("campaign", "responses", "unanswered").out)
+
     def test_people_are_held_with_exit_6(self):
         number = "+8613900000001"
         self.assertEqual(self.gw("dnd", "check", number).returncode, OK)
