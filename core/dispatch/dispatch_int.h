@@ -22,8 +22,9 @@
 #define CONTROL_AGE_MS                                                                             \
     200 /* a paused campaign is noticed by its intents at once, by the choice of work within this  \
          */
-#define CONTROL_AGE_MAX_MS 1000 /* with a load under way, how old a snapshot others may work with  \
-                                 */
+#define CONTROL_AGE_MAX_MS                                                                         \
+    1000 /* with a load under way, how old a snapshot others may work with                         \
+          */
 
 /* A chunk whose windows go out; lives until its last result is flushed. */
 struct chunk_run {
