@@ -102,6 +102,7 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/refmap.c \
 	core/outcome/refmap.h \
 	core/outcome/results.c \
+	core/outcome/suppress.c \
 	core/outcome/writer.c \
 	core/planner/planner.c \
 	core/planner/planner.h \
@@ -161,6 +162,8 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_idem.c \
 	core/store/store_idem.h \
 	core/store/store_ids.c \
+	core/store/store_link.c \
+	core/store/store_link.h \
 	core/store/store_ids.h \
 	core/store/store_json.h \
 	core/store/store_key.c \
@@ -228,6 +231,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/audiences.c \
 	core/api/handlers/audiences.h \
 	core/api/handlers/audiences_upload.c \
+	core/api/handlers/audiences_who.c \
+	core/api/handlers/audiences_who.h \
 	core/api/handlers/calendars.c \
 	core/api/handlers/campaigns.c \
 	core/api/handlers/campaigns.h \

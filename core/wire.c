@@ -572,6 +572,8 @@ int daemon_start(struct daemon *d, struct diag *diag)
                                 .identity_key = c->identity_key,
                                 .optout_conf = c->outcome_optout,
                                 .receipt_grace_ms = (int64_t)c->outcome_receipt_grace_s * 1000,
+                                .soft_bounces = c->outcome_soft_bounces,
+                                .soft_bounce_days = c->outcome_soft_bounce_days,
                                 .settled = on_settled,
                                 .stored = on_stored,
                                 .route_name = route_name,

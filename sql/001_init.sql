@@ -18,7 +18,7 @@ CREATE TABLE partner (
 INSERT INTO partner VALUES (0, 'owner');
 CREATE TABLE retention (what text PRIMARY KEY, keep interval NOT NULL);
 INSERT INTO retention VALUES ('contact_log', '25 months'), ('delivery', '13 months'), ('recipient', '3 months'),
-  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'), ('media', '13 months'),
+  ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('soft_bounce', '13 months'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'), ('media', '13 months'),
   ('audit', '7 years'), ('consent_event', '7 years');
 
 -- ---------------------------------------------------------------------------------------------- access
@@ -46,6 +46,7 @@ CREATE TABLE customer (
 CREATE INDEX ON customer (external_id) WHERE external_id IS NOT NULL;
 CREATE TABLE customer_alias (           -- further addresses of a person; part is that of the address key
   part int4 NOT NULL, address_key int8 NOT NULL, customer_id int8 NOT NULL, PRIMARY KEY (part, address_key));
+CREATE INDEX ON customer_alias (customer_id);
 CREATE TABLE fact_clock (               -- bumped LAST in every transaction that forbids something (do-not-disturb, consent withdrawn, linked):
   part int4 PRIMARY KEY, ver int8 NOT NULL DEFAULT 0) WITH (fillfactor = 20);  -- an intent that sees another ver than its decision re-reads the facts
 INSERT INTO fact_clock SELECT part, 0 FROM part_list;
@@ -103,6 +104,15 @@ CREATE TABLE cap_release (              -- a reservation given back, at most onc
   part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, contact_id, attempt));
 CREATE INDEX ON cap_release USING brin (at);
 
+-- Is anything stored under this id that would be lost from sight if its address led to somebody else? Periods are few: each is one probe.
+CREATE FUNCTION person_known(p_part int4, p_id int8) RETURNS bool LANGUAGE sql STABLE SET search_path = campgw, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM customer WHERE part = p_part AND customer_id = p_id) OR EXISTS (SELECT FROM customer_alias WHERE customer_id = p_id)
+    OR EXISTS (SELECT FROM dnd WHERE part = p_part AND customer_id = p_id) OR EXISTS (SELECT FROM consent WHERE part = p_part AND customer_id = p_id)
+    OR EXISTS (WITH RECURSIVE p (period) AS ((SELECT period FROM cap_counter WHERE part = p_part ORDER BY period LIMIT 1)
+                 UNION ALL SELECT (SELECT c.period FROM cap_counter c WHERE c.part = p_part AND c.period > p.period ORDER BY c.period LIMIT 1) FROM p WHERE p.period IS NOT NULL)
+               SELECT FROM p, LATERAL (SELECT FROM cap_counter c WHERE c.part = p_part AND c.period = p.period AND c.customer_id = p_id LIMIT 1) x)
+$$;
+
 -- ---------------------------------------------------------------------------------------------- audiences and sets
 CREATE TABLE audience (
   audience_id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, public_id text NOT NULL UNIQUE, partner_id int4 NOT NULL REFERENCES partner, name text NOT NULL,
@@ -113,8 +123,8 @@ CREATE TABLE recipient_set (            -- immutable: an uploaded audience versi
   set_id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, audience_id int4, partner_id int4 NOT NULL, fields text[] NOT NULL, dims text[] NOT NULL DEFAULT '{}',
   n_rows int8 NOT NULL DEFAULT 0, digest bytea, dropped bool NOT NULL DEFAULT false, created_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE recipient (                -- immutable; seq in (part, place, customer_id) order
-  part int4 NOT NULL, set_id int4 NOT NULL, seq int8 NOT NULL, customer_id int8 NOT NULL, address text NOT NULL, place int2 NOT NULL, lang text NOT NULL DEFAULT '',
-  dims int2[] NOT NULL DEFAULT '{}', params text NOT NULL, PRIMARY KEY (part, set_id, seq)) PARTITION BY RANGE (set_id);
+  part int4 NOT NULL, set_id int4 NOT NULL, seq int8 NOT NULL, customer_id int8 NOT NULL, address text NOT NULL /* E.164, '' = none */, place int2 NOT NULL, lang text NOT NULL DEFAULT '',
+  email text NOT NULL DEFAULT '', dims int2[] NOT NULL DEFAULT '{}', params text NOT NULL, PRIMARY KEY (part, set_id, seq)) PARTITION BY RANGE (set_id);
 CREATE TABLE set_slice (                -- at most 5,000 rows of one part and one place: what a chunk is cut from
   part int4 NOT NULL, set_id int4 NOT NULL, slice_no int4 NOT NULL, place int2 NOT NULL, seq_lo int8 NOT NULL, seq_hi int8 NOT NULL,
   cust_lo int8 NOT NULL, cust_hi int8 NOT NULL, PRIMARY KEY (part, set_id, slice_no));
@@ -196,7 +206,8 @@ CREATE TABLE contact_submit (           -- the network accepted; one row per net
 CREATE INDEX ON contact_submit USING hash (refh);
 CREATE TABLE contact_event (            -- everything that happened to a contact after its decision
   part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, seg int2 NOT NULL /* -1 = whole message */, kind int2 NOT NULL, ts timestamptz NOT NULL,
-  route_id int4 NOT NULL, code int4 NOT NULL, code_space text NOT NULL, detail text NOT NULL, seal_no int8 NOT NULL,
+  route_id int4 NOT NULL, code int4 NOT NULL, code_space text NOT NULL, detail text NOT NULL, sub int2 NOT NULL /* CGW_SUB_*: busy, hard bounce … 0 = none */,
+  quantity int4 NOT NULL /* bytes, seconds, segments: the channel's unit */, seal_no int8 NOT NULL,
   PRIMARY KEY (part, contact_id, attempt, seg, kind)) PARTITION BY RANGE (contact_id);
 CREATE TABLE audit_seal (               -- digest = SHA-256(prev || SHA-256(row) ...); one chain per part; kind 1 decide, 2 flush
   part int4 NOT NULL, seal_no int8 NOT NULL, kind int2 NOT NULL, wave_id int4 NOT NULL, chunk_no int4 NOT NULL, n_rows int4 NOT NULL, prev bytea NOT NULL, digest bytea NOT NULL, sig bytea NOT NULL,
@@ -210,7 +221,7 @@ CREATE TABLE in_doubt (                 -- written, never answered: waits for a 
 CREATE INDEX ON in_doubt (address_key);
 CREATE TABLE receipt_early (            -- receipts that came before their submit_sm_resp was stored, or for ids never seen
   receipt_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, instance text NOT NULL, refh int8 NOT NULL, ref text NOT NULL, result int2 NOT NULL, flags int4 NOT NULL, code int4 NOT NULL,
-  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, reference int4 NOT NULL /* ours, echoed; 0 = none */, arrived timestamptz NOT NULL);
+  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, reference int4 NOT NULL /* ours, echoed; 0 = none */, sub int2 NOT NULL, quantity int4 NOT NULL, arrived timestamptz NOT NULL);
 CREATE INDEX ON receipt_early (refh);
 
 -- ---------------------------------------------------------------------------------------------- responses
@@ -231,6 +242,10 @@ CREATE TABLE response_media (           -- pictures, sound and so on that came w
 CREATE INDEX ON response_media (media_id);
 CREATE TABLE optout_confirm (           -- at most one confirmation per opt-out
   part int4 NOT NULL, customer_id int8 NOT NULL, scope int4 NOT NULL, response_id int8 NOT NULL, contact_id int8, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (part, customer_id, scope));
+CREATE TABLE soft_bounce (              -- messages that came back for now: so many in so many days end a channel for the person
+  part int4 NOT NULL, customer_id int8 NOT NULL, channel int2 NOT NULL, contact_id int8 NOT NULL /* < 0: a report that names no message */,
+  at timestamptz NOT NULL, PRIMARY KEY (part, customer_id, channel, contact_id));
+CREATE INDEX ON soft_bounce USING brin (at);
 CREATE SEQUENCE system_seq;             -- seq of recipients that are made one by one (confirmations, events)
 
 -- ---------------------------------------------------------------------------------------------- partitions and retention
@@ -303,6 +318,7 @@ BEGIN
       ('media', 'created_at < $1 - (SELECT keep FROM retention WHERE what = ''media'') AND NOT EXISTS (SELECT FROM wave_media m JOIN wave USING (wave_id) JOIN campaign c USING (campaign_id)'
         ' WHERE m.media_id = x.media_id AND (c.finished_at IS NULL OR c.finished_at > $1 - (SELECT keep FROM retention WHERE what = ''media'')))'
         ' AND NOT EXISTS (SELECT FROM response_media r WHERE r.media_id = x.media_id AND r.at > $1 - (SELECT keep FROM retention WHERE what = ''media''))'),
+      ('soft_bounce', 'at < $1 - (SELECT keep FROM retention WHERE what = ''soft_bounce'')'),
       ('audit', 'at < $1 - (SELECT keep FROM retention WHERE what = ''audit'')'),
       -- the last word of a person stays as long as it is in force
       ('consent_event', 'recorded_at < $1 - (SELECT keep FROM retention WHERE what = ''consent_event'') AND (EXISTS (SELECT FROM consent_event y WHERE (y.part, y.customer_id, y.purpose, y.channel)'
@@ -349,7 +365,20 @@ BEGIN
   END LOOP;
   RETURN QUERY SELECT * FROM delete_expired(p_at);
 END $$;
-REVOKE ALL ON FUNCTION ensure_partition(text, text, text, text), ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), delete_expired(timestamptz), analyze_set(int4) FROM public;
+-- What is known of a person besides ids: gone. The daemon may not change recipients or statements of consent otherwise. Sets are searched
+-- through their slices; people of the sets without slices (confirmations) one by one.
+CREATE FUNCTION person_forget(p_part int4, p_id int8) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = campgw, pg_temp AS $$
+BEGIN
+  UPDATE recipient r SET address = '', email = '', params = '', dims = '{}' FROM set_slice l WHERE l.part = p_part AND p_id BETWEEN l.cust_lo AND l.cust_hi
+    AND r.part = p_part AND r.set_id = l.set_id AND r.seq BETWEEN l.seq_lo AND l.seq_hi AND r.customer_id = p_id;
+  UPDATE recipient r SET address = '', email = '', params = '' FROM wave w JOIN campaign c USING (campaign_id) WHERE c.system AND r.part = p_part AND r.set_id = w.set_id
+    AND r.customer_id = p_id;
+  DELETE FROM response_text WHERE part = p_part AND customer_id = p_id;
+  DELETE FROM consent WHERE part = p_part AND customer_id = p_id;
+  UPDATE consent_event SET evidence = '' WHERE part = p_part AND customer_id = p_id;
+  DELETE FROM customer WHERE part = p_part AND customer_id = p_id;
+END $$;
+REVOKE ALL ON FUNCTION person_forget(int4, int8), ensure_partition(text, text, text, text), ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), delete_expired(timestamptz), analyze_set(int4) FROM public;
 
 -- ---------------------------------------------------------------------------------------------- rights
 GRANT USAGE ON SCHEMA campgw TO campgw, campgw_audit;
@@ -361,11 +390,11 @@ REVOKE UPDATE ON media_chunk FROM campgw;
 REVOKE INSERT, UPDATE, DELETE ON retention FROM campgw;
 GRANT UPDATE ON recipient_set TO campgw;  -- n_rows and digest are set at the end of the upload's own transaction
 REVOKE INSERT ON identity_check, part_list FROM campgw;
-GRANT EXECUTE ON FUNCTION ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), analyze_set(int4) TO campgw;
+GRANT EXECUTE ON FUNCTION ensure_time_partitions(timestamptz), ensure_wave_partitions(int4), ensure_set_partition(int4), drop_expired(), analyze_set(int4), person_forget(int4, int8) TO campgw;
 
 -- what an auditor sees: no address, no text
 CREATE VIEW audit_contact AS SELECT part, contact_id, attempt, customer_id, wave_id, partner_id, decided_at, verdict, reason, rule_id, rules_version, channel, class, slots, seal_no FROM contact_log;
-CREATE VIEW audit_event AS SELECT part, contact_id, attempt, seg, kind, ts, route_id, code, code_space, seal_no FROM contact_event;
+CREATE VIEW audit_event AS SELECT part, contact_id, attempt, seg, kind, ts, route_id, code, code_space, sub, quantity, seal_no FROM contact_event;
 GRANT SELECT ON audit_contact, audit_event, audit_seal, audit_root, audit, campaign, wave, cap, calendar, class_rule, rules_clock, dnd_list, route, part_head, identity_check TO campgw_audit;
 GRANT SELECT ON contact_log, contact_submit, contact_event TO campgw_audit;  -- numbers do not stand in them: needed to recompute seals
 

@@ -3,7 +3,7 @@
 #include "base/word.h"
 
 #include "base/cleanup.h"
-#include "cgw/types.h"
+#include "cgw/channel.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -29,6 +29,17 @@ const char *class_word(uint32_t contact_class)
                                         [CGW_CLASS_OPTOUT_CONFIRM] = "optout_confirm",
                                         [CGW_CLASS_EMERGENCY] = "emergency"};
     return contact_class && contact_class < ARRAY_LEN(words) ? words[contact_class] : "";
+}
+
+const char *sub_word(uint32_t sub)
+{
+    static const char *const words[] = {
+        [CGW_SUB_ANSWERED] = "answered",       [CGW_SUB_BUSY] = "busy",
+        [CGW_SUB_NO_ANSWER] = "no_answer",     [CGW_SUB_REJECTED] = "rejected",
+        [CGW_SUB_BAD_ADDRESS] = "bad_address", [CGW_SUB_ROUTE_DOWN] = "route_down",
+        [CGW_SUB_HARD_BOUNCE] = "hard_bounce", [CGW_SUB_SOFT_BOUNCE] = "soft_bounce",
+        [CGW_SUB_COMPLAINT] = "complaint",     [CGW_SUB_MACHINE] = "machine"};
+    return sub && sub < ARRAY_LEN(words) ? words[sub] : "";
 }
 
 static unsigned differ(char a, char b)

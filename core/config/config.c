@@ -70,6 +70,10 @@ const struct config_key config_keys[] = {
       "how long after its validity a message may still get its receipt"),
     I("outcome.query_per_s", outcome_query_per_s, 20, 0, 1000, "messages/s",
       "asked about, once each, when validity is over and no receipt came; 0 = never"),
+    I("outcome.soft_bounces", outcome_soft_bounces, 5, 0, 1000, "messages",
+      "that came back for now and end the channel for a person; 0 = never"),
+    I("outcome.soft_bounce_days", outcome_soft_bounce_days, 30, 1, 366, "days",
+      "in which so many have to come back"),
     {NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL}};
 
 static int CGW_PRINTF(4, 5) complain(const struct config *c, const config_setting_t *s,

@@ -313,6 +313,7 @@ static int decide_locked(struct worker *w, const struct part_lock *lock, int64_t
                          struct diag *diag)
 {
     struct batch *b = &w->batch;
+    judge_addresses(b);
     int rc = judge_facts(w, now_ms, diag);
     if (rc < 0)
         return loud(rc);
@@ -443,6 +444,7 @@ int decide_resume(struct worker *w, const struct chunk_ref *c, struct diag *diag
             rc = db_commit(w->db, diag);
         return finish(w, rc < 0 ? rc : CGW_ENOTFOUND, diag);
     }
+    judge_addresses(b);
     for (int i = 0; rc == 0 && i < b->n; i++)
         b->rows[i].verdict.kind = VERDICT_ALLOW;
     if (rc == 0)

@@ -137,6 +137,9 @@ void rate_back(struct dispatch *d, const struct route_info *r, uint32_t segments
 /* judge.c: rows of w->batch from `at` on get facts, a verdict, texts of the allowed ones, a route.
  * Content that cannot be made or carried is a hold with its reason. */
 int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag) CGW_NODISCARD;
+/* Each row's address becomes the one for the wave's channel, "" when it has none: held by
+ * judge_policy(). After rows are read. */
+void judge_addresses(struct batch *b);
 void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms);
 int judge_content(struct worker *w, struct diag *diag) CGW_NODISCARD;
 void judge_routes(struct worker *w); /* also: does the content fit it? */

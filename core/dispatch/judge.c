@@ -47,6 +47,31 @@ int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag)
     return rc;
 }
 
+/* A desk takes whatever there is; all others can use one kind. */
+void judge_addresses(struct batch *b)
+{
+    static const struct {
+        bool number, email;
+    } takes[] = {[CGW_CHANNEL_SMS] = {true, false},
+                 [CGW_CHANNEL_MMS] = {true, false},
+                 [CGW_CHANNEL_VOICE] = {true, false},
+                 [CGW_CHANNEL_EMAIL] = {false, true},
+                 [CGW_CHANNEL_TASK] = {true, true}};
+    uint32_t ch = b->wave->channel < ARRAY_LEN(takes) ? b->wave->channel : 0;
+    if (takes[ch].number && !takes[ch].email)
+        return; /* as read */
+    for (int i = 0; i < b->n; i++) {
+        struct contact_row *r = &b->rows[i];
+        if (!takes[ch].number || !r->address[0])
+            r->address = takes[ch].email ? r->email : "";
+    }
+}
+
+static void deny(struct contact_row *r, int reason)
+{
+    r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = reason};
+}
+
 void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms)
 {
     struct policy_request req = request_of(b->wave);
@@ -54,11 +79,8 @@ void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms)
         r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = REASON_CAMPAIGN_CANCELLED};
     else
         policy_decide(rules_of(b->rules), &req, &r->facts, now_ms, &r->verdict);
-}
-
-static void deny(struct contact_row *r, int reason)
-{
-    r->verdict = (struct verdict){.kind = VERDICT_DENY, .reason = reason};
+    if (r->verdict.kind != VERDICT_DENY && !r->address[0]) /* waiting would not give it one */
+        deny(r, REASON_ADDRESS_NONE);
 }
 
 void judge_message(const struct batch *b, const struct contact_row *r, const struct route_info *t,

@@ -5,10 +5,10 @@
  * upload = one thread at a time. Memory: under 1 MiB per upload whatever its size.
  *
  * Columns (header row in CSV, member names in NDJSON): msisdn email customer zone region lang
- * channel; at least one address per row. Every other column is a template field: at most
- * CGW_FIELDS_MAX, values at most CGW_FIELD_MAX bytes, names [A-Za-z_][A-Za-z0-9_]{0,63}. In NDJSON
- * the fields appear as the upload goes on, in order of first sight; ingest_fields() is complete
- * after ingest_finish(). */
+ * channel; at least one address per row, or a customer id where the upload takes it. Every other
+ * column is a template field: at most CGW_FIELDS_MAX, values at most CGW_FIELD_MAX bytes, names
+ * [A-Za-z_][A-Za-z0-9_]{0,63}. In NDJSON the fields appear as the upload goes on, in order of first
+ * sight; ingest_fields() is complete after ingest_finish(). */
 #ifndef INGEST_INGEST_H
 #define INGEST_INGEST_H
 
@@ -38,6 +38,7 @@ struct ingest_opts {
     uint64_t max_rows;          /* rows, good or bad; 0 = 100,000,000 */
     bool require_msisdn; /* a row without a number is rejected even if it has an e-mail address */
     bool require_email;
+    bool customer_names;    /* the uploader's own id may stand for the addresses */
     bool refuse_fixed_line; /* reject numbers that are fixed lines for certain */
 };
 

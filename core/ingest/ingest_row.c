@@ -90,9 +90,11 @@ static int take_addresses(struct draft *d)
         rc = take_address(d, COL_EMAIL, CGW_ADDR_EMAIL, &d->email);
     if (rc < 0)
         return rc;
-    if (!d->number.text[0] && !d->email.text[0])
+    if (!d->number.text[0] && !d->email.text[0] &&
+        !(o->customer_names && trimmed(d, COL_CUSTOMER).len))
         return refuse(d, COL_RESERVED, "address_missing",
-                      "The row has no address; fill msisdn or email.");
+                      o->customer_names ? "The row names nobody; fill msisdn, email or customer."
+                                        : "The row has no address; fill msisdn or email.");
     if (o->require_msisdn && !d->number.text[0])
         return refuse(d, COL_MSISDN, "msisdn_required",
                       "The row has no number, which this upload needs.");
@@ -221,7 +223,8 @@ static int take_channel(struct draft *d)
         if (strcasecmp(d->text[COL_CHANNEL], channels[i].name) != 0)
             continue;
         const struct address *a = channels[i].needs == COL_EMAIL ? &d->email : &d->number;
-        if (!channels[i].any_address && !a->text[0])
+        if (!channels[i].any_address && !a->text[0] &&
+            !(d->in->opts.customer_names && d->text[COL_CUSTOMER][0]))
             return refuse(d, COL_CHANNEL, "channel_address",
                           "The row has no address for its channel; sms, mms and voice need msisdn, "
                           "email needs email.");

@@ -18,17 +18,18 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536u
-#define RECORD_MAX (sizeof(struct record) + ADDRESS_TEXT_MAX + SPOOL_LANG_MAX + 1u + PARAMS_MAX)
+#define RECORD_MAX                                                                                 \
+    (sizeof(struct record) + 2u * ADDRESS_TEXT_MAX + SPOOL_LANG_MAX + 1u + PARAMS_MAX)
 
-/* On disk: this head, then address, lang and params, each with a NUL; records start anywhere, so
- * heads are copied, not cast. */
+/* On disk: this head, then address, e-mail, lang and params, each with a NUL; records start
+ * anywhere, so heads are copied, not cast. */
 struct record {
     int64_t customer_id;
     uint64_t line;
     uint32_t params_len;
     int16_t place;
     int16_t dims[SPOOL_DIMS_MAX];
-    uint8_t n_dims, address_len, lang_len, unused;
+    uint8_t n_dims, address_len, lang_len, email_len;
 };
 
 struct index {
@@ -125,10 +126,11 @@ static int flush(struct spool *s, struct part_file *p, struct diag *diag)
     return 0;
 }
 
-static int check_row(const struct spool_row *row, size_t address_len, size_t lang_len,
-                     struct diag *diag)
+static int check_row(const struct spool_row *row, size_t address_len, size_t email_len,
+                     size_t lang_len, struct diag *diag)
 {
-    if (!address_len || address_len >= ADDRESS_TEXT_MAX || lang_len > SPOOL_LANG_MAX ||
+    if (!(address_len + email_len) || address_len >= ADDRESS_TEXT_MAX ||
+        email_len >= ADDRESS_TEXT_MAX || lang_len > SPOOL_LANG_MAX ||
         row->params_len > PARAMS_MAX || row->n_dims > SPOOL_DIMS_MAX || row->customer_id < 0)
         return diag_set(diag, CGW_EINVAL, "", "A row does not fit the limits of an upload.");
     return 0;
@@ -144,8 +146,9 @@ static char *append(char *to, const void *data, size_t len)
 int spool_put(struct spool *s, const struct spool_row *row, struct diag *diag)
 {
     struct part_file *p = &s->part[customer_part(row->customer_id)];
-    size_t address_len = strlen(row->address), lang_len = strlen(row->lang);
-    int rc = check_row(row, address_len, lang_len, diag);
+    size_t address_len = strlen(row->address), email_len = strlen(row->email),
+           lang_len = strlen(row->lang);
+    int rc = check_row(row, address_len, email_len, lang_len, diag);
     if (rc < 0)
         return rc;
     struct record r = {.customer_id = row->customer_id,
@@ -154,9 +157,10 @@ int spool_put(struct spool *s, const struct spool_row *row, struct diag *diag)
                        .place = row->place,
                        .n_dims = (uint8_t)row->n_dims,
                        .address_len = (uint8_t)address_len,
+                       .email_len = (uint8_t)email_len,
                        .lang_len = (uint8_t)lang_len};
     memcpy(r.dims, row->dims, row->n_dims * sizeof *row->dims);
-    size_t size = sizeof r + address_len + lang_len + row->params_len + 3;
+    size_t size = sizeof r + address_len + email_len + lang_len + row->params_len + 4;
     if (size > s->max_bytes - s->counts.bytes)
         return diag_set(diag, CGW_ELIMIT, "",
                         "The upload needs more than %llu bytes of scratch space; split it.",
@@ -167,6 +171,7 @@ int spool_put(struct spool *s, const struct spool_row *row, struct diag *diag)
         return rc;
     char *to = append(p->buffer + p->buffered, &r, sizeof r);
     to = append(to, row->address, address_len + 1);
+    to = append(to, row->email, email_len + 1);
     to = append(to, row->lang, lang_len + 1);
     to = append(to, row->params, row->params_len);
     *to = 0;
@@ -178,7 +183,7 @@ int spool_put(struct spool *s, const struct spool_row *row, struct diag *diag)
     return 0;
 }
 
-_Static_assert(RECORD_MAX + 3 < BUFFER_BYTES, "every record fits an empty buffer");
+_Static_assert(RECORD_MAX + 4 < BUFFER_BYTES, "every record fits an empty buffer");
 
 /* ---- reading
  * ----------------------------------------------------------------------------------------------------------------------
@@ -212,7 +217,7 @@ void spool_free(struct spool *s)
 static size_t record_at(const struct spool *s, uint64_t off, struct record *ret)
 {
     memcpy(ret, s->map + off, sizeof *ret);
-    return sizeof *ret + ret->address_len + ret->lang_len + ret->params_len + 3;
+    return sizeof *ret + ret->address_len + ret->email_len + ret->lang_len + ret->params_len + 4;
 }
 
 static int by_customer_line(const void *pa, const void *pb)
@@ -333,13 +338,15 @@ bool spool_next(struct spool *s, struct spool_row *ret)
         return false;
     uint64_t off = s->index[s->next++].off;
     (void)record_at(s, off, &r);
-    const char *address = s->map + off + sizeof r;
+    const char *address = s->map + off + sizeof r, *email = address + r.address_len + 1,
+               *lang = email + r.email_len + 1;
     *ret = (struct spool_row){.customer_id = r.customer_id,
                               .place = r.place,
                               .line = r.line,
                               .address = address,
-                              .lang = address + r.address_len + 1,
-                              .params = address + r.address_len + r.lang_len + 2,
+                              .email = email,
+                              .lang = lang,
+                              .params = lang + r.lang_len + 1,
                               .params_len = r.params_len,
                               .n_dims = r.n_dims};
     memcpy(ret->dims, r.dims, r.n_dims * sizeof *r.dims);

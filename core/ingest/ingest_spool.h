@@ -23,7 +23,8 @@ struct spool_row {
     int64_t customer_id; /* decides the part */
     int16_t place;
     uint64_t line;       /* of the upload */
-    const char *address; /* normal form, NUL-terminated */
+    const char *address; /* number in normal form, NUL-terminated, "" = none */
+    const char *email;   /* likewise; at least one of them */
     const char *lang;    /* NUL-terminated, "" = none */
     const char *params;  /* packed, params_len bytes, followed by a NUL when it comes out */
     size_t params_len;

@@ -10,20 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
-void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
-                 int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,
-                 const char *detail)
+void flush_event(struct flush *f, int32_t part, const struct event_row *e)
 {
-    f->events[f->n_events++] = (struct part_event){.part = part,
-                                                   .e = {.contact_id = contact_id,
-                                                         .attempt = attempt,
-                                                         .seg = seg,
-                                                         .kind = kind,
-                                                         .ts_ms = ts_ms,
-                                                         .route_id = route_id,
-                                                         .code = code,
-                                                         .code_space = space,
-                                                         .detail = detail}};
+    f->events[f->n_events++] = (struct part_event){.part = part, .e = *e};
+    if (e->sub)
+        flush_stat(f, e->contact_id, STAT_SUB, e->sub, 1);
 }
 
 void flush_stat(struct flush *f, int64_t contact_id, int16_t kind, int32_t code, int64_t n)
@@ -32,7 +23,7 @@ void flush_stat(struct flush *f, int64_t contact_id, int16_t kind, int32_t code,
         .wave_id = (int32_t)(contact_id >> 32), .kind = kind, .code = code, .n = n};
 }
 
-/* Each item makes at most: a submit per segment, 2 events, 4 statistics, 1 of everything else; each
+/* Each item makes at most: a submit per segment, 2 events, 6 statistics, 1 of everything else; each
  * early receipt woken likewise. */
 static int alloc_lists(struct flush *f)
 {
@@ -54,8 +45,10 @@ static int alloc_lists(struct flush *f)
     f->figures = arena_alloc(&f->arena, 2 * m * sizeof *f->figures);
     f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
+    f->bounces = arena_alloc(&f->arena, 2 * m * sizeof *f->bounces);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
-              f->release && f->doubt_del && f->unsend && f->figures && f->early_del && f->resolved;
+              f->release && f->doubt_del && f->unsend && f->figures && f->early_del && f->resolved &&
+              f->bounces;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
@@ -195,6 +188,8 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
         rc = flush_receipts(f);
     if (rc == 0)
         rc = flush_inbound(f);
+    if (rc == 0)
+        rc = flush_suppress(f);
     qsort(f->submits, (size_t)f->n_submits, sizeof *f->submits, by_submit);
     flush_events_sort(f);
     if (rc == 0)

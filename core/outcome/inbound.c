@@ -13,20 +13,67 @@
 #include <sodium.h>
 #include <string.h>
 
-#define LIST_OPTOUTS 1
-#define LIST_COMPLAINTS 3
+#define REFS_LOOKED_AT 8 /* accepts of one id; the newest with the same text is meant */
 
 struct who {
     bool known;
-    char address[256];
+    char address[256]; /* "" = only the message was named */
     int64_t customer_id;
+    int64_t contact_id; /* our message that it answers, 0 = not known */
     int32_t part;
 };
 
-static int find_person(struct flush *f, const struct item *it, struct who *ret)
+/* The contact whose message the peer names: among those of this flush, remembered, or stored. */
+static int find_message(struct flush *f, const struct item *it, struct ref_match *ret,
+                        bool *ret_found)
+{
+    struct ref_match known[REFS_LOOKED_AT];
+    int64_t refh = store_ref_hash(it->instance, it->answers);
+    int n = 0;
+    *ret_found = refmap_find(&f->w->refs, refh, it->answers, ret);
+    for (int i = 0; !*ret_found && i < f->n_submits; i++) {
+        const struct submit_row *s = &f->submits[i];
+        if (s->refh != refh || strcmp(s->ref, it->answers) != 0)
+            continue;
+        *ret = (struct ref_match){.part = s->part, .contact_id = s->contact_id};
+        *ret_found = true;
+    }
+    if (*ret_found)
+        return 0;
+    int rc = store_refs_find(f->db, &refh, 1, known, ARRAY_LEN(known), &n, f->diag);
+    for (int i = 0; rc == 0 && !*ret_found && i < n; i++)
+        if (!strcmp(known[i].ref, it->answers)) {
+            *ret = known[i];
+            *ret_found = true;
+        }
+    return rc;
+}
+
+/* Whoever that message was for, or is joined with by now. */
+static int find_by_message(struct flush *f, const struct item *it, struct who *ret)
+{
+    struct ref_match m;
+    bool found = false;
+    int16_t channel = 0;
+    int rc = find_message(f, it, &m, &found);
+    if (rc < 0 || !found)
+        return rc;
+    rc = store_contact_who(f->db, m.part, m.contact_id, &ret->customer_id, &channel, f->diag);
+    if (rc == CGW_ENOTFOUND)
+        return 0;
+    if (rc == 0)
+        rc = store_alias_find(f->db, ret->customer_id, &ret->customer_id, f->diag);
+    if (rc < 0)
+        return rc;
+    ret->known = true;
+    ret->contact_id = m.contact_id;
+    ret->part = (int32_t)(ret->customer_id % STORE_PARTS);
+    return 0;
+}
+
+static int find_by_address(struct flush *f, const struct item *it, struct who *ret)
 {
     struct address a;
-    *ret = (struct who){0};
     const char *text = it->person;
     size_t len = strlen(text);
     /* SMSCs often leave out the "+" of an international number */
@@ -46,6 +93,23 @@ static int find_person(struct flush *f, const struct item *it, struct who *ret)
     ret->known = true;
     ret->part = (int32_t)(ret->customer_id % STORE_PARTS);
     memcpy(ret->address, a.text, sizeof ret->address);
+    return 0;
+}
+
+/* The message says more than the sender: mail is answered from other mailboxes. */
+static int find_person(struct flush *f, const struct item *it, struct who *ret)
+{
+    *ret = (struct who){0};
+    int rc = it->answers[0] ? find_by_message(f, it, ret) : 0;
+    struct who by = {0};
+    if (rc == 0 && it->person[0])
+        rc = find_by_address(f, it, &by);
+    if (rc < 0)
+        return rc;
+    if (!ret->known)
+        *ret = by;
+    else if (by.known && by.customer_id == ret->customer_id)
+        memcpy(ret->address, by.address, sizeof ret->address);
     return 0;
 }
 
@@ -70,7 +134,7 @@ static int64_t dedupe_hash(const struct item *it)
     unsigned char h[16];
     crypto_generichash_state st;
     (void)crypto_generichash_init(&st, NULL, 0, sizeof h);
-    const char *const texts[] = {it->instance, it->person, it->own, it->peer_id};
+    const char *const texts[] = {it->instance, it->person, it->own, it->peer_id, it->answers};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         (void)crypto_generichash_update(&st, (const unsigned char *)texts[i], strlen(texts[i]) + 1);
     (void)crypto_generichash_update(&st, (const unsigned char *)it->body, it->body_len);
@@ -87,6 +151,12 @@ static const char *confirm_text(const char *locale, bool all)
         return all ? "您已退订全部消息，我们不会再联系您。" : "您已退订，不会再收到营销信息。";
     return all ? "You are unsubscribed from all our messages."
                : "You are unsubscribed. You will get no more marketing messages.";
+}
+
+/* A click in a mail, or a key in a call, has been answered where it happened. */
+static bool confirms(const struct item *it, const struct who *w)
+{
+    return w->address[0] && (it->channel == CGW_CHANNEL_SMS || it->channel == CGW_CHANNEL_MMS);
 }
 
 static int confirm(struct flush *f, const struct item *it, const struct who *w, int32_t scope,
@@ -114,20 +184,21 @@ static int forbid(struct flush *f, const struct item *it, const struct who *w, b
                                   .customer_id = w->customer_id,
                                   .scopes = scopes,
                                   .n_scopes = all ? ARRAY_LEN(scopes) : 1,
-                                  .list_id = complaint ? LIST_COMPLAINTS : LIST_OPTOUTS,
+                                  .list_id = complaint ? STORE_DND_BOUNCES : STORE_DND_OPTOUTS,
                                   .reason = complaint ? REASON_DND_COMPLAINT : REASON_DND_OPTOUT,
                                   .at_utc_ms = it->arrived_ms};
     int64_t added = 0;
     int rc = store_dnd_put(f->db, &fact, &f->facts, &added, f->diag);
     if (rc < 0 || added == 0)
         return rc;
-    char masked[32];
-    log_mask(w->address, masked, sizeof masked);
+    char masked[32] = "named-by-message";
+    if (w->address[0])
+        log_mask(w->address, masked, sizeof masked);
     log_info("outcome.optout", "person=%s scope=%s instance=%s", masked, all ? "all" : "marketing",
              it->instance);
     METRIC_INC("campgw_optouts_total", all ? "all" : "marketing");
     figure_add(f, 0, FIGURE_OPTOUT, it->arrived_ms);
-    if (complaint) /* who complains is not written to once more */
+    if (complaint || !confirms(it, w)) /* who complains is not written to once more */
         return 0;
     return confirm(f, it, w, DND_SCOPE_CLASS(CGW_CLASS_MARKETING), response_id,
                    confirm_text(locale, all));
@@ -136,16 +207,31 @@ static int forbid(struct flush *f, const struct item *it, const struct who *w, b
 static int attribute(struct flush *f, const struct who *w, int64_t response_id, int64_t ts_ms,
                      int meaning)
 {
-    int64_t contact = 0;
+    int64_t contact = w->contact_id;
     int32_t partner = 0;
-    int rc = store_last_contact(f->db, w->part, w->customer_id, ts_ms, &contact, &partner, f->diag);
+    int rc = contact ? 0
+                     : store_last_contact(f->db, w->part, w->customer_id, ts_ms, &contact, &partner,
+                                          f->diag);
     if (rc == CGW_ENOTFOUND)
         return 0;
     if (rc == 0)
-        rc = store_attribution_put(f->db, w->part, response_id, contact, f->diag);
+        rc = store_attribution_put(f->db, w->part, response_id, contact, w->contact_id ? 2 : 1,
+                                   f->diag);
     if (rc == 0)
         flush_stat(f, contact, STAT_RESPONSES, meaning, 1);
     return rc;
+}
+
+static void note_bounce(struct flush *f, const struct item *it, const struct who *w)
+{
+    METRIC_INC("campgw_responses_total", "bounce");
+    flush_bounce(f, &(struct bounce){.sub = it->sub ? it->sub : CGW_SUB_SOFT_BOUNCE,
+                                     .part = w->part,
+                                     .customer_id = w->customer_id,
+                                     .contact_id = w->contact_id ? w->contact_id
+                                                                 : -(dedupe_hash(it) & INT64_MAX),
+                                     .channel = (int16_t)it->channel,
+                                     .at_ms = it->arrived_ms});
 }
 
 static int store_one(struct flush *f, const struct item *it)
@@ -155,7 +241,12 @@ static int store_one(struct flush *f, const struct item *it)
     if (rc < 0)
         return rc;
     if (!w.known) {
-        METRIC_INC("campgw_responses_total", "unknown_sender");
+        METRIC_INC("campgw_responses_total", it->answers[0] ? "unknown_message" : "unknown_sender");
+        if (it->answers[0])
+            log_warning("outcome.inbound.unknown",
+                        "instance=%s kind=%u msg=\"no message of ours has "
+                        "this id\"",
+                        it->instance, it->in_kind);
         return 0;
     }
     struct optout_hit hit = {.kind = OPTOUT_NONE, .locale = "", .word = ""};
@@ -182,6 +273,10 @@ static int store_one(struct flush *f, const struct item *it)
     }
     if (rc < 0)
         return rc;
+    if (it->in_kind == CGW_IN_BOUNCE) { /* a machine said it: nobody's answer */
+        note_bounce(f, it, &w);
+        return 0;
+    }
     METRIC_INC("campgw_responses_total", optout_kind_word(hit.kind));
     rc = attribute(f, &w, id, it->arrived_ms, (int)hit.kind);
     if (rc == 0)

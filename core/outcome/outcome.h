@@ -33,7 +33,7 @@ enum event_kind {
     EVENT_UNKNOWN = 12, /* T no final word by the end of validity and grace */
     EVENT_SETTLED = 13, /* in doubt → accepted, by a receipt that can only be its own */
 };
-/* campaign_stat.kind: people, except SEGMENTS and RETRIES */
+/* campaign_stat.kind: people, except SEGMENTS, RETRIES and SUB */
 enum stat_kind {
     STAT_HELD = 1,      /* code = reason */
     STAT_SUBMITTED = 2, /* at least one attempt was or may have been written */
@@ -47,6 +47,7 @@ enum stat_kind {
     STAT_SETTLED = 10,    /* in doubt and then settled by a receipt */
     STAT_RESPONSES = 11,  /* code = meaning */
     STAT_NO_RECEIPT = 12, /* accepted over a route without receipts: that is the end of it */
+    STAT_SUB = 13,        /* code = CGW_SUB_*; events, so that each attempt counts */
 };
 
 /* What the dispatcher knows of a message in flight; copied into every outcome. */
@@ -79,6 +80,8 @@ struct outcome_config {
     const char *optout_conf; /* path of the word sets */
     int64_t
         receipt_grace_ms; /* after validity: how long a receipt may still come (default 300,000) */
+    int32_t soft_bounces; /* so many messages that came back for now … 0 = never */
+    int64_t soft_bounce_days; /* … in so many days end the channel for a person */
     /* After a flush is durable, from the writer thread: slots may be used again, chunks may be
      * complete. */
     void (*settled)(void *ctx, const struct outcome_contact *contacts, uint32_t n);

@@ -32,13 +32,14 @@ struct item {
     struct outcome_contact contact; /* RESULT */
     uint32_t result, flags, sub, channel, in_kind;
     int64_t retry_after_ms, arrived_ms;
-    int32_t code, reference;
+    int32_t code, reference, quantity;
     uint32_t n_ids, segments;
     uint64_t ack;
     int64_t person_key; /* of a swept receipt; 0 = from person */
     int64_t refh;       /* RESULT accepted with one id: its hash */
     int64_t early_id;   /* row of receipt_early that the sweep brought back */
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
+    const char *answers;          /* INBOUND: provider id of our message, "" = not said */
     const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
     uint32_t body_len;
     struct inbound_media *media; /* INBOUND; owned, NULL = none */
@@ -63,6 +64,16 @@ struct figure_row {
     int32_t route_id;
     enum figure what;
     int64_t delay_ms; /* of the receipt, -1 none; OPTOUT: when it came */
+};
+
+/* Something that ends a channel, or a class, for a person. */
+struct bounce {
+    uint32_t sub;        /* CGW_SUB_*: those of flush_bounces() */
+    int32_t part;        /* of the contact, or of the person */
+    int64_t customer_id; /* 0 = whoever the contact reached */
+    int64_t contact_id;  /* < 0: no message of ours is named */
+    int16_t channel;     /* with customer_id */
+    int64_t at_ms;
 };
 
 /* Rows of one flush, in the flush's arena; bounded by its items. */
@@ -99,6 +110,8 @@ struct flush {
     struct resolved *resolved;
     struct figure_row *figures;
     int n_figures;
+    struct bounce *bounces;
+    int n_bounces;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
         n_early_del, n_resolved, n_unsend;
     int n_stored;        /* receipts that were news */
@@ -114,7 +127,8 @@ struct resolved {
     struct ref_match m;
     int16_t result;
     uint32_t flags;
-    int32_t code;
+    int32_t code, quantity;
+    int16_t sub;
     int64_t arrived_ms;
     const char *code_space, *raw;
     bool settles;       /* it settles one in doubt */
@@ -170,10 +184,13 @@ void figure_add(struct flush *f, int32_t route_id, enum figure what, int64_t del
 void figures_tell(const struct flush *f);
 void figures_finished(const struct outcome_config *cfg, int32_t route_id, enum figure what,
                       uint32_t n);
+/* suppress.c: note what bounced (others are ignored); then who is not contacted any more. */
+bool flush_bounces(uint32_t sub);
+void flush_bounce(struct flush *f, const struct bounce *b);
+int flush_suppress(struct flush *f);
 /* lists */
-void flush_event(struct flush *f, int32_t part, int64_t contact_id, int16_t attempt, int16_t seg,
-                 int16_t kind, int64_t ts_ms, int32_t route_id, int32_t code, const char *space,
-                 const char *detail);
+/* Also counts its sub-outcome, if it has one. */
+void flush_event(struct flush *f, int32_t part, const struct event_row *e);
 void flush_events_sort(struct flush *f); /* by part, contact, attempt, segment, kind */
 /* Where the contact's events stand among the first n, sorted; how many. */
 int flush_events_of(const struct flush *f, int n, int32_t part, int64_t contact_id, int *ret_n);

@@ -35,6 +35,8 @@ static struct resolved *resolve(struct flush *f, const struct ref_match *m, cons
                            .result = (int16_t)it->result,
                            .flags = it->flags,
                            .code = it->code,
+                           .sub = (int16_t)it->sub,
+                           .quantity = it->quantity,
                            .arrived_ms = it->arrived_ms,
                            .code_space = it->code_space,
                            .raw = it->raw};
@@ -190,6 +192,8 @@ static int keep_early(struct flush *f, const struct item *it, int64_t refh, int6
                               .reference = it->reference,
                               .result = (int16_t)it->result,
                               .flags = (int32_t)it->flags,
+                              .sub = (int16_t)it->sub,
+                              .quantity = it->quantity,
                               .code = it->code};
     (void)strncpy(e.ref, it->ref, sizeof e.ref - 1);
     (void)strncpy(e.code_space, it->code_space, sizeof e.code_space - 1);
@@ -223,6 +227,8 @@ static int wake_early(struct flush *f, const struct ref_match *known, int n_know
         struct item it = {.early_id = early[i].id,
                           .result = (uint32_t)early[i].result,
                           .flags = (uint32_t)early[i].flags,
+                          .sub = (uint32_t)early[i].sub,
+                          .quantity = early[i].quantity,
                           .code = early[i].code,
                           .arrived_ms = early[i].arrived_ms,
                           .code_space = early[i].code_space,
@@ -352,8 +358,19 @@ static struct so_far history(const struct flush *f, const struct resolved *x, co
 
 static void put_event(struct flush *f, const struct resolved *x, int16_t seg, int16_t kind)
 {
-    flush_event(f, x->m.part, x->m.contact_id, x->m.attempt, seg, kind, x->arrived_ms,
-                x->m.route_id, x->code, x->code_space, x->raw);
+    bool settled = kind == EVENT_SETTLED; /* what was said stands in the other event */
+    flush_event(f, x->m.part,
+                &(struct event_row){.contact_id = x->m.contact_id,
+                                    .attempt = x->m.attempt,
+                                    .seg = seg,
+                                    .kind = kind,
+                                    .ts_ms = x->arrived_ms,
+                                    .route_id = x->m.route_id,
+                                    .code = x->code,
+                                    .sub = settled ? (int16_t)0 : x->sub,
+                                    .quantity = settled ? 0 : x->quantity,
+                                    .code_space = x->code_space,
+                                    .detail = x->raw});
 }
 
 static void settle(struct flush *f, const struct resolved *x)
@@ -388,6 +405,12 @@ static void apply(struct flush *f, const struct resolved *x, const struct past *
     if (x->settles && !s.settled) /* else another node looked at the same receipt, or has the accept
                                    */
         settle(f, x);
+    /* also when another word was final before: mail may be called delivered, and come back later */
+    if (x->result == CGW_RES_FAILED || x->result == CGW_RES_REFUSED || x->result == CGW_RES_EXPIRED)
+        flush_bounce(f, &(struct bounce){.sub = (uint32_t)x->sub,
+                                         .part = x->m.part,
+                                         .contact_id = x->m.contact_id,
+                                         .at_ms = x->arrived_ms});
     int16_t seg = (x->flags & CGW_RESF_WHOLE) || x->m.n_segs == 1
                       ? (int16_t)((x->flags & CGW_RESF_WHOLE) ? -1 : x->m.seg)
                       : x->m.seg;

@@ -20,7 +20,7 @@ void refmap_done(struct refmap *m)
     m->slot = NULL;
 }
 
-static struct refmap_slot *bucket(struct refmap *m, int64_t refh)
+static struct refmap_slot *bucket(const struct refmap *m, int64_t refh)
 {
     return &m->slot[(uint64_t)refh % (REFMAP_SLOTS / WAYS) * WAYS];
 }
@@ -44,18 +44,32 @@ void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t era)
     memcpy(at->ref, match->ref, len);
 }
 
-bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
-                 uint32_t *ret_era)
+/* A peer may have used the id again: then the database tells. */
+static struct refmap_slot *only(const struct refmap *m, int64_t refh, const char *ref)
 {
     struct refmap_slot *b = bucket(m, refh), *hit = NULL;
-    for (unsigned i = 0; i < WAYS;
-         i++) { /* a peer may have used the id again: the database tells */
+    for (unsigned i = 0; i < WAYS; i++) {
         if (b[i].refh != refh || strcmp(b[i].ref, ref) != 0)
             continue;
         if (hit)
-            return false;
+            return NULL;
         hit = &b[i];
     }
+    return hit;
+}
+
+bool refmap_find(const struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret)
+{
+    const struct refmap_slot *hit = only(m, refh, ref);
+    if (hit)
+        *ret = (struct ref_match){.part = hit->part, .contact_id = hit->contact_id};
+    return hit;
+}
+
+bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
+                 uint32_t *ret_era)
+{
+    struct refmap_slot *hit = only(m, refh, ref);
     if (!hit)
         return false;
     *ret = (struct ref_match){.refh = refh,

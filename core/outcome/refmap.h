@@ -28,6 +28,9 @@ int refmap_init(struct refmap *m) CGW_NODISCARD;
 void refmap_done(struct refmap *m);
 /* A message of one segment, accepted at its first attempt, without any event yet. */
 void refmap_put(struct refmap *m, const struct ref_match *match, uint32_t era);
+/* The message of this reference; it stays. */
+bool refmap_find(const struct refmap *m, int64_t refh, const char *ref,
+                 struct ref_match *ret) CGW_NODISCARD;
 /* The message of this reference; it is forgotten here, whatever comes of the receipt. */
 bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
                  uint32_t *ret_era);

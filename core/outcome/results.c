@@ -43,8 +43,25 @@ static void echo_gone(struct flush *f, const struct item *it)
 
 static void event(struct flush *f, const struct item *it, int16_t kind)
 {
-    flush_event(f, it->contact.part, it->contact.contact_id, it->contact.attempt, -1, kind,
-                f->now_ms, it->contact.route_id, it->code, it->code_space, it->raw);
+    bool settled = kind == EVENT_SETTLED; /* what was said stands in the other event */
+    flush_event(f, it->contact.part,
+                &(struct event_row){.contact_id = it->contact.contact_id,
+                                    .attempt = it->contact.attempt,
+                                    .seg = -1,
+                                    .kind = kind,
+                                    .ts_ms = f->now_ms,
+                                    .route_id = it->contact.route_id,
+                                    .code = it->code,
+                                    .sub = settled ? (int16_t)0 : (int16_t)it->sub,
+                                    .quantity = settled ? 0 : it->quantity,
+                                    .code_space = it->code_space,
+                                    .detail = it->raw});
+    if (kind == EVENT_FAILED || kind == EVENT_REFUSED || kind == EVENT_RETRY ||
+        kind == EVENT_EXPIRED)
+        flush_bounce(f, &(struct bounce){.sub = it->sub,
+                                         .part = it->contact.part,
+                                         .contact_id = it->contact.contact_id,
+                                         .at_ms = f->now_ms});
 }
 
 /* People, once: a resent contact was counted when its first attempt came into doubt. */
@@ -217,6 +234,8 @@ static void drop_event(struct flush *f, const struct item *it, int16_t kind)
         if (f->events[i].part == it->contact.part &&
             f->events[i].e.contact_id == it->contact.contact_id &&
             f->events[i].e.attempt == it->contact.attempt && f->events[i].e.kind == kind) {
+            if (f->events[i].e.sub)
+                flush_stat(f, it->contact.contact_id, STAT_SUB, f->events[i].e.sub, -1);
             f->events[i] = f->events[--f->n_events];
             return;
         }

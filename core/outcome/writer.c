@@ -63,6 +63,17 @@ static size_t id_len(const char *const *ids, uint32_t i)
     return ids ? text_len(ids[i], CGW_PROVIDER_ID_MAX - 1) : 0;
 }
 
+/* A word that a later plugin may know and we do not is no word. */
+static uint32_t sub_outcome(uint32_t sub)
+{
+    return sub <= CGW_SUB_MACHINE ? sub : 0;
+}
+
+static int32_t quantity_of(uint32_t quantity)
+{
+    return quantity < INT32_MAX ? (int32_t)quantity : INT32_MAX;
+}
+
 static void put(struct outcome_writer *w, struct item *it)
 {
     while (ring_put(&w->ring, &it, 1) ==
@@ -87,7 +98,8 @@ void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, c
     it->contact = *c;
     it->result = r->result;
     it->flags = r->flags;
-    it->sub = r->sub;
+    it->sub = sub_outcome(r->sub);
+    it->quantity = quantity_of(r->quantity);
     it->retry_after_ms = r->retry_after_ms;
     it->code = r->code;
     it->segments = r->segments;
@@ -130,7 +142,8 @@ static struct item *receipt_item(const char *instance, const struct cgw_receipt 
     (void)snprintf(it->instance, sizeof it->instance, "%s", instance);
     it->result = r->result;
     it->flags = r->flags;
-    it->sub = r->sub;
+    it->sub = sub_outcome(r->sub);
+    it->quantity = quantity_of(r->quantity);
     it->code = r->code;
     it->reference = (int32_t)(r->reference & 0xffff);
     it->ack = r->ack;
@@ -178,9 +191,10 @@ static struct item *inbound_item(const char *instance, uint32_t channel,
     const struct cgw_part *part = text_part(in);
     size_t body = part ? part->len : 0, from = in->from.len < 256 ? in->from.len : 0,
            to = in->to.len < 256 ? in->to.len : 0,
-           peer = text_len(in->peer_id, CGW_PROVIDER_ID_MAX - 1);
+           peer = text_len(in->peer_id, CGW_PROVIDER_ID_MAX - 1),
+           answers = text_len(in->provider_id, CGW_PROVIDER_ID_MAX - 1);
     body = body < CGW_BODY_MAX ? body : CGW_BODY_MAX;
-    struct item *it = calloc(1, sizeof *it + body + from + to + peer + 5);
+    struct item *it = calloc(1, sizeof *it + body + from + to + peer + answers + 5);
     if (!it)
         return NULL;
     struct packer p = {it->bytes};
@@ -188,12 +202,13 @@ static struct item *inbound_item(const char *instance, uint32_t channel,
     (void)snprintf(it->instance, sizeof it->instance, "%s", instance);
     it->channel = channel;
     it->in_kind = in->kind;
-    it->sub = in->sub;
+    it->sub = sub_outcome(in->sub);
     it->ack = in->ack;
     it->arrived_ms = in->arrived_utc_ms ? in->arrived_utc_ms : clock_utc_ms();
     it->person = pack(&p, in->from.text, from);
     it->own = pack(&p, in->to.text, to);
     it->peer_id = pack(&p, in->peer_id, peer);
+    it->answers = pack(&p, in->provider_id, answers);
     it->body = pack(&p, part ? part->body : NULL, body);
     it->body_len = (uint32_t)body;
     return it;
@@ -416,6 +431,8 @@ static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int
         struct cgw_receipt r = {.size = sizeof r,
                                 .result = (uint32_t)early[i].result,
                                 .flags = (uint32_t)early[i].flags,
+                                .sub = (uint32_t)early[i].sub,
+                                .quantity = (uint32_t)early[i].quantity,
                                 .provider_id = early[i].ref,
                                 .code = early[i].code,
                                 .code_space = early[i].code_space,
@@ -499,6 +516,10 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
          "Messages asked about because their receipt is overdue.", "result"},
         {"campgw_responses_total", METRIC_COUNTER, "Inbound messages by meaning.", "meaning"},
         {"campgw_optouts_total", METRIC_COUNTER, "New opt-outs.", "scope"},
+        {"campgw_suppressed_total", METRIC_COUNTER,
+         "People not contacted on a channel any more, by what made it so.", "reason"},
+        {"campgw_soft_bounces_total", METRIC_COUNTER, "Messages that came back for now.",
+         "channel"},
         {"campgw_outcome_flushed_total", METRIC_COUNTER,
          "Items made durable, or refused by the database.", "result"},
         {NULL, METRIC_COUNTER, NULL, NULL}};

@@ -53,8 +53,9 @@ int store_audience_get(struct db *db, struct store_scope scope, const char *publ
  * ----------------------------------------------------------------------------------------------------------
  */
 struct store_set_row {
-    int64_t customer_id; /* its part is customer_id % 64 */
-    const char *address, *lang, *params;
+    int64_t customer_id;         /* its part is customer_id % 64 */
+    const char *address, *email; /* number and e-mail address, "" none; at least one */
+    const char *lang, *params;
     size_t params_len;
     int16_t place;
     const int16_t *dims; /* as many as the set has */

@@ -68,7 +68,7 @@ int store_set_open(struct db *db, const struct store_audience *a, struct store_s
     if (rc == 0) {
         rc = db_copy_open(db,
                           "COPY recipient (part, set_id, seq, customer_id, address, place, lang, "
-                          "dims, params) FROM STDIN (FORMAT binary)",
+                          "email, dims, params) FROM STDIN (FORMAT binary)",
                           diag);
         s->copying = rc == 0;
     }
@@ -145,6 +145,9 @@ static void hash_row(struct store_set *s, const struct store_set_row *row)
     (void)crypto_hash_sha256_update(&s->sha, (const unsigned char *)head, sizeof head);
     (void)crypto_hash_sha256_update(&s->sha, (const unsigned char *)row->address,
                                     strlen(row->address) + 1);
+    if (row->email[0])
+        (void)crypto_hash_sha256_update(&s->sha, (const unsigned char *)row->email,
+                                        strlen(row->email) + 1);
     (void)crypto_hash_sha256_update(&s->sha, (const unsigned char *)row->lang,
                                     strlen(row->lang) + 1);
     (void)crypto_hash_sha256_update(&s->sha, (const unsigned char *)row->params, row->params_len);
@@ -157,7 +160,7 @@ int store_set_put(struct store_set *s, const struct store_set_row *row, struct d
     if (rc < 0)
         return rc;
     struct db_copy *c = &s->rows;
-    dbc_row(c, 9);
+    dbc_row(c, 10);
     dbc_int4(c, part);
     dbc_int4(c, s->set_id);
     dbc_int8(c, s->seq++);
@@ -165,6 +168,7 @@ int store_set_put(struct store_set *s, const struct store_set_row *row, struct d
     dbc_text(c, row->address, strlen(row->address));
     dbc_int2(c, row->place);
     dbc_text(c, row->lang, strlen(row->lang));
+    dbc_text(c, row->email, strlen(row->email));
     dbc_int2_array(c, row->dims, s->n_dims);
     dbc_text(c, row->params, row->params_len);
     hash_row(s, row);

@@ -3,7 +3,7 @@
  * exact counts that are kept in the transactions of the rows they count. Kinds of campaign_stat
  * (stored numbers): 1 held (code = reason), 2 submitted, 3 delivered, 4 failed, 5 expired, 6
  * unknown, 7 segments, 8 retries, 9 ever in doubt, 10 settled, 11 responses, 12 accepted without a
- * receipt to come. */
+ * receipt to come, 13 events by sub-outcome. */
 #include "base/word.h"
 #include "store/store_campaign.h"
 #include "store/store_json.h"
@@ -116,12 +116,14 @@ enum {
     KIND_SETTLED,
     KIND_RESPONSES,
     KIND_NO_RECEIPT,
+    KIND_SUB,
     KINDS
 };
 #define REASONS 256
+#define SUBS 16 /* more than there are CGW_SUB_* */
 
 struct counts {
-    int64_t people, held[REASONS], kind[KINDS];
+    int64_t people, held[REASONS], sub[SUBS], kind[KINDS];
 };
 struct group {
     int wave_no; /* 0: not split by wave */
@@ -156,6 +158,8 @@ static void add(struct counts *c, int64_t people, int64_t kind, int64_t code, in
     c->kind[kind] += n;
     if (kind == KIND_HELD && code >= 0 && code < REASONS)
         c->held[code] += n;
+    if (kind == KIND_SUB && code >= 0 && code < SUBS)
+        c->sub[code] += n;
 }
 
 /* Rows: wave_no, channel, people (first row of a wave, else 0), kind, code, n. Whoever a cancelled
@@ -223,6 +227,19 @@ static void put_held(struct buf *out, const struct counts *c)
     buf_puts(out, "},");
 }
 
+static void put_subs(struct buf *out, const struct counts *c)
+{
+    const char *comma = "";
+    buf_puts(out, "\"by_sub\":{");
+    for (unsigned i = 1; i < SUBS; i++) {
+        if (!c->sub[i] || !sub_word(i)[0])
+            continue;
+        buf_printf(out, "%s\"%s\":%lld", comma, sub_word(i), (long long)c->sub[i]);
+        comma = ",";
+    }
+    buf_puts(out, "},");
+}
+
 /* The stages in their one order, without braces. */
 static void put_stages(struct buf *out, const struct counts *c)
 {
@@ -256,6 +273,7 @@ static void put_stages(struct buf *out, const struct counts *c)
     put(out, "pending", pending - c->kind[KIND_NO_RECEIPT]);
     put(out, "waiting", c->people - c->kind[KIND_HELD] - c->kind[KIND_SUBMITTED]);
     put_held(out, c);
+    put_subs(out, c);
     for (size_t i = 0; i < ARRAY_LEN(beside); i++)
         put(out, beside[i].name, c->kind[beside[i].kind]);
     out->len--; /* the last comma */

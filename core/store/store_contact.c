@@ -418,6 +418,7 @@ static const char contact_doc[] =
     " 'segment', CASE WHEN v.seg >= 0 THEN v.seg END, 'route', " ROUTE("v.route_id")
     ", 'code', CASE WHEN v.code_space <> '' AND v.kind <> 10 THEN v.code END, 'code_space',"
     " CASE WHEN v.kind <> 10 THEN nullif(v.code_space, '') END,"
+    " 'sub', " SQL_SUB("v.sub") ", 'quantity', nullif(v.quantity, 0),"
     " 'reason', CASE WHEN v.kind = 10 THEN " WORD("v.code") " END, 'detail',"
     " nullif(v.detail, '')) ORDER BY v.ts, v.attempt, v.seg, v.kind), '[]')"
     " FROM contact_event v WHERE v.part = $1 AND v.contact_id = $2),"

@@ -17,7 +17,7 @@ static inline int32_t store_part(int64_t customer_id)
  * ------------------------------------------------------------ */
 struct store_person {    /* borrowed texts, "" = not known */
     int64_t customer_id; /* after alias and collision */
-    const char *zone, *region, *lang;
+    const char *zone, *region, *lang, *msisdn, *email;
 };
 typedef void (*store_person_fn)(void *ctx, size_t i, const struct store_person *p);
 /* Is there anything to look up at all? */
@@ -27,6 +27,16 @@ int store_people_any(struct db *db, bool *ret_any, struct diag *diag) CGW_NODISC
 int store_people_find(struct db *db, const int64_t *keys, const int64_t *alts,
                       const char *const *addresses, size_t n, store_person_fn found, void *ctx,
                       struct diag *diag) CGW_NODISCARD;
+
+/* The same by the id of another system; found() twice for an id that two customers carry. */
+int store_people_external(struct db *db, const char *const *ids, size_t n, store_person_fn found,
+                          void *ctx, struct diag *diag) CGW_NODISCARD;
+/* Two addresses of one person, n pairs: the one of which nothing is stored yet becomes an alias of
+ * the other's person, the second before the first. ret_ids gets the person, or 0 when both are
+ * known and are two people: to be joined by store_customer_link() only. A transaction of its own,
+ * under the exclusive alias lock. */
+int store_people_pair(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
+                      int64_t *ret_ids, struct diag *diag) CGW_NODISCARD;
 
 /* ---- many at once, to be written: temporary table in_person
  * ---------------------------------------------------------------- */

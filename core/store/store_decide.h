@@ -61,7 +61,9 @@ struct contact_row {
     bool keeps;  /* a reservation of an earlier attempt stands */
     bool gone;   /* withdrawn after the decision: skip */
     bool resent; /* an earlier attempt is in doubt: counted as sent, whatever becomes of this one */
-    const char *address, *params, *lang;
+    const char
+        *address; /* as read: the number, "" none; dispatch puts the one for its channel here */
+    const char *email, *params, *lang;
     uint32_t params_len;
     struct policy_facts facts;
     int16_t cap_n[CAPS_MAX];
@@ -206,7 +208,8 @@ struct event_row {
     int64_t contact_id;
     int16_t attempt, seg, kind;
     int64_t ts_ms;
-    int32_t route_id, code;
+    int32_t route_id, code, quantity;
+    int16_t sub; /* CGW_SUB_*, 0 none */
     const char *code_space, *detail;
 };
 int store_events_write(struct db *db, int32_t part, int64_t seal_no, const struct event_row *rows,

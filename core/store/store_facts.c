@@ -239,7 +239,8 @@ static int read_inbound(struct db *db, const struct facts_query *q, struct conta
     key_params(&p, q->part, rows, n, ids);
     dbp_ts(&p, q->now_ms - 600000); /* answers to the person's own act within 10 minutes */
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db, PROBE("ts", "response", "AND ts >= $3", ""), &p, &r, diag);
+    int rc = db_query(db, PROBE("ts", "response", "AND ts >= $3 AND kind NOT IN (4, 5)", ""), &p,
+                      &r, diag);
     struct merge m = {rows, n, 0};
     for (int i = 0; rc == 0 && i < dbr_rows(r); i++)
         FOR_SAME(&m, row, dbr_int(r, i, 0))

@@ -16,6 +16,10 @@
 #define SQL_CHANNEL(x) "(ARRAY['sms','mms','voice','email','task'])[" x "]"
 #define SQL_CLASS(x) "(ARRAY['marketing','service','reply','optout_confirm','emergency'])[" x "]"
 /* clang-format off */
+/* Sub-outcomes (CGW_SUB_*), as sub_word(); 0 becomes null. */
+#define SQL_SUB(x) \
+    "(ARRAY['answered','busy','no_answer','rejected','bad_address','route_down','hard_bounce','soft_bounce'," \
+    "'complaint','machine'])[" x "]"
 /* JSON array of the channels of a mask (bit CGW_CHANNEL_*). */
 #define SQL_CHANNELS(mask) \
     "(SELECT json_agg(" SQL_CHANNEL("b") " ORDER BY b) FROM generate_series(1, 5) b WHERE " mask " >> b & 1 = 1)"

@@ -64,7 +64,7 @@ static void event_put(struct db_copy *c, int32_t part, int64_t seal_no, const st
                       struct seal *seal)
 {
     const char *space = e->code_space ? e->code_space : "", *detail = e->detail ? e->detail : "";
-    dbc_row(c, 11);
+    dbc_row(c, 13);
     dbc_int4(c, part);
     dbc_int8(c, e->contact_id);
     dbc_int2(c, e->attempt);
@@ -75,6 +75,8 @@ static void event_put(struct db_copy *c, int32_t part, int64_t seal_no, const st
     dbc_int4(c, e->code);
     dbc_text(c, space, strlen(space));
     dbc_text(c, detail, strlen(detail));
+    dbc_int2(c, e->sub);
+    dbc_int4(c, e->quantity);
     dbc_int8(c, seal_no);
     size_t len = 0;
     const void *bytes = dbc_row_bytes(c, &len);

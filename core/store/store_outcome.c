@@ -89,6 +89,27 @@ int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match 
     return 0;
 }
 
+int store_contact_who(struct db *db, int32_t part, int64_t contact_id, int64_t *ret_customer_id,
+                      int16_t *ret_channel, struct diag *diag)
+{
+    struct db_params p;
+    dbp_init(&p);
+    dbp_int4(&p, part);
+    dbp_int8(&p, contact_id);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(db,
+                      "SELECT customer_id, channel FROM contact_log WHERE part = $1 AND contact_id "
+                      "= $2 LIMIT 1",
+                      &p, &r, diag);
+    if (rc < 0)
+        return rc;
+    if (dbr_rows(r) == 0)
+        return CGW_ENOTFOUND;
+    *ret_customer_id = dbr_int(r, 0, 0);
+    *ret_channel = (int16_t)dbr_int(r, 0, 1);
+    return 0;
+}
+
 int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int n,
                       struct event_key *ret, int max, int *ret_n, struct diag *diag)
 {
@@ -135,10 +156,13 @@ int store_early_put(struct db *db, const char *instance, const struct early_rece
     dbp_int8(&p, e->person_key);
     dbp_ts(&p, e->arrived_ms);
     dbp_int4(&p, e->reference);
+    dbp_int2(&p, e->sub);
+    dbp_int4(&p, e->quantity);
     return db_exec(
         db,
         "INSERT INTO receipt_early (instance, refh, ref, result, flags, code, code_space, raw, "
-        "person_key, arrived, reference) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "person_key, arrived, reference, sub, quantity) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+        "$9, $10, $11, $12, $13)",
         &p, NULL, diag);
 }
 
@@ -153,7 +177,9 @@ static void early_rows(const struct db_result *r, struct early_receipt *ret, int
                                     .code = (int32_t)dbr_int(r, i, 5),
                                     .person_key = dbr_int(r, i, 8),
                                     .arrived_ms = dbr_ts(r, i, 9),
-                                    .reference = (int32_t)dbr_int(r, i, 10)};
+                                    .reference = (int32_t)dbr_int(r, i, 10),
+                                    .sub = (int16_t)dbr_int(r, i, 11),
+                                    .quantity = (int32_t)dbr_int(r, i, 12)};
         (void)snprintf(e->ref, sizeof e->ref, "%s", dbr_text(r, i, 2));
         (void)snprintf(e->code_space, sizeof e->code_space, "%s", dbr_text(r, i, 6));
         (void)snprintf(e->raw, sizeof e->raw, "%s", dbr_text(r, i, 7));
@@ -171,7 +197,8 @@ int store_early_find(struct db *db, const int64_t *refh, int n, struct early_rec
     int rc = db_query(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "reference FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, receipt_id LIMIT $2",
+        "reference, sub, quantity FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, "
+        "receipt_id LIMIT $2",
         &p, &r, diag);
     if (rc < 0)
         return rc;
@@ -191,14 +218,15 @@ int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, char
     int rc = db_query(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "reference, instance FROM receipt_early WHERE receipt_id > $1 ORDER BY receipt_id LIMIT $2",
+        "reference, sub, quantity, instance FROM receipt_early WHERE receipt_id > $1 ORDER BY "
+        "receipt_id LIMIT $2",
         &p, &r, diag);
     if (rc < 0)
         return rc;
     *ret_n = dbr_rows(r);
     early_rows(r, ret, *ret_n);
     for (int i = 0; i < *ret_n; i++)
-        (void)snprintf(instances[i], sizeof instances[i], "%s", dbr_text(r, i, 11));
+        (void)snprintf(instances[i], sizeof instances[i], "%s", dbr_text(r, i, 13));
     return 0;
 }
 
@@ -347,6 +375,8 @@ static int open_contacts(struct db *db, const char *sql, struct db_params *p,
     return 0;
 }
 
+/* The address of recipient r that a message of wave w went to. */
+#define CONTACTED "CASE WHEN w.channel = 4 OR r.address = '' THEN r.email ELSE r.address END"
 #define RESENDS " JOIN campaign ca USING (campaign_id) JOIN class_rule cr USING (class)"
 
 int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int max, int *ret_n,
@@ -360,7 +390,8 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
      * state 2 have their own attempt */
     return open_contacts(
         db,
-        "SELECT l.contact_id, l.attempt, l.customer_id, i.at, coalesce(i.route_id, 0), r.address, "
+        "SELECT l.contact_id, l.attempt, l.customer_id, i.at, coalesce(i.route_id, 0), " CONTACTED
+        ", "
         "cr.resend_once, false FROM chunk c"
         " JOIN wave w USING (wave_id)" RESENDS
         " JOIN contact_log l ON l.part = $1 AND l.contact_id BETWEEN (c.wave_id::int8 << 32) + "
@@ -381,7 +412,7 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
         " AND NOT EXISTS (SELECT FROM contact_log x WHERE x.part = $1 AND x.contact_id = "
         "l.contact_id AND x.attempt > 1)"
         " UNION ALL SELECT e.wave_id::int8 << 32 | e.seq, e.attempt, r.customer_id, e.intended_at, "
-        "e.route_id, r.address, cr.resend_once, e.resent FROM echo e JOIN wave w USING "
+        "e.route_id, " CONTACTED ", cr.resend_once, e.resent FROM echo e JOIN wave w USING "
         "(wave_id)" RESENDS
         " JOIN recipient r ON r.part = $1 AND r.set_id = w.set_id AND r.seq = e.seq"
         " WHERE e.part = $1 AND e.state = 2 AND NOT EXISTS (SELECT FROM contact_submit s WHERE "

@@ -45,6 +45,10 @@ struct ref_match {
 int store_refs_find(struct db *db, const int64_t *refh, int n, struct ref_match *ret, int max,
                     int *ret_n, struct diag *diag) CGW_NODISCARD;
 
+/* Whom a contact was for, and over what; CGW_ENOTFOUND when the log has it no more. */
+int store_contact_who(struct db *db, int32_t part, int64_t contact_id, int64_t *ret_customer_id,
+                      int16_t *ret_channel, struct diag *diag) CGW_NODISCARD;
+
 struct event_key {
     int64_t contact_id;
     int16_t attempt, seg, kind;
@@ -55,8 +59,8 @@ int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int 
 
 struct early_receipt {
     int64_t id, refh, person_key, arrived_ms;
-    int16_t result;
-    int32_t flags, code, reference;
+    int16_t result, sub;
+    int32_t flags, code, reference, quantity;
     char ref[CGW_PROVIDER_ID_MAX], code_space[32], raw[CGW_RAW_MAX];
 };
 int store_early_put(struct db *db, const char *instance, const struct early_receipt *e,
@@ -143,8 +147,15 @@ int store_response_partner(struct db *db, int32_t part, int64_t response_id, int
                            struct diag *diag) CGW_NODISCARD;
 int store_response_media(struct db *db, int32_t part, int64_t response_id, int16_t no,
                          int64_t media_id, const char *name, struct diag *diag) CGW_NODISCARD;
+/* rule: 1 = the last contact within 30 days, 2 = the peer named our message. */
 int store_attribution_put(struct db *db, int32_t part, int64_t response_id, int64_t contact_id,
-                          struct diag *diag) CGW_NODISCARD;
+                          int rule, struct diag *diag) CGW_NODISCARD;
+/* One more message that came back for now; counted once per message. ret_n: how many since then. */
+int store_soft_bounce(struct db *db, int32_t part, int64_t customer_id, int16_t channel,
+                      int64_t contact_id, int64_t at_ms, int64_t since_ms, int64_t *ret_n,
+                      struct diag *diag) CGW_NODISCARD;
+int store_soft_bounce_forget(struct db *db, int32_t part, int64_t customer_id, int16_t channel,
+                             struct diag *diag) CGW_NODISCARD;
 /* The one-by-one wave that carries opt-out confirmations of a channel; made on first use. */
 int store_confirm_wave(struct db *db, int channel, int32_t *ret_wave_id, int32_t *ret_set_id,
                        struct diag *diag) CGW_NODISCARD;

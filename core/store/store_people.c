@@ -25,6 +25,19 @@ int store_people_any(struct db *db, bool *ret_any, struct diag *diag)
     return rc;
 }
 
+static void tell_found(const struct db_result *r, store_person_fn found, void *ctx)
+{
+    for (int i = 0; i < dbr_rows(r); i++) {
+        struct store_person who = {.customer_id = dbr_int(r, i, 1),
+                                   .zone = dbr_text(r, i, 2),
+                                   .region = dbr_text(r, i, 3),
+                                   .lang = dbr_text(r, i, 4),
+                                   .msisdn = dbr_text(r, i, 5),
+                                   .email = dbr_text(r, i, 6)};
+        found(ctx, (size_t)dbr_int(r, i, 0) - 1, &who);
+    }
+}
+
 int store_people_find(struct db *db, const int64_t *keys, const int64_t *alts,
                       const char *const *addresses, size_t n, store_person_fn found, void *ctx,
                       struct diag *diag)
@@ -35,7 +48,8 @@ int store_people_find(struct db *db, const int64_t *keys, const int64_t *alts,
         "SELECT k.i::int8, CASE WHEN x.moved THEN k.alt ELSE x.id END, CASE WHEN x.moved THEN '' "
         "ELSE coalesce(c.zone, '') END,"
         " CASE WHEN x.moved THEN '' ELSE coalesce(c.region, '') END, CASE WHEN x.moved THEN '' "
-        "ELSE coalesce(c.lang, '') END"
+        "ELSE coalesce(c.lang, '') END, CASE WHEN x.moved THEN '' ELSE coalesce(c.msisdn, '') END, "
+        "CASE WHEN x.moved THEN '' ELSE coalesce(c.email, '') END"
         " FROM unnest($1::int8[], $2::int8[], $3::text[]) WITH ORDINALITY AS k(key, alt, address, "
         "i)"
         " LEFT JOIN LATERAL (SELECT customer_id FROM customer_alias WHERE part = k.key % 64 AND "
@@ -53,13 +67,82 @@ int store_people_find(struct db *db, const int64_t *keys, const int64_t *alts,
     dbp_int8_array(&p, alts, n);
     dbp_text_array(&p, addresses, n);
     int rc = db_query(db, sql, &p, &r, diag);
-    for (int i = 0; rc == 0 && i < dbr_rows(r); i++) {
-        struct store_person who = {.customer_id = dbr_int(r, i, 1),
-                                   .zone = dbr_text(r, i, 2),
-                                   .region = dbr_text(r, i, 3),
-                                   .lang = dbr_text(r, i, 4)};
-        found(ctx, (size_t)dbr_int(r, i, 0) - 1, &who);
+    if (rc == 0)
+        tell_found(r, found, ctx);
+    return rc;
+}
+
+int store_people_external(struct db *db, const char *const *ids, size_t n, store_person_fn found,
+                          void *ctx, struct diag *diag)
+{
+    static const char sql[] =
+        "SELECT k.i::int8, c.customer_id, coalesce(c.zone, ''), coalesce(c.region, ''), "
+        "coalesce(c.lang, ''), coalesce(c.msisdn, ''), coalesce(c.email, '')"
+        " FROM unnest($1::text[]) WITH ORDINALITY AS k(id, i)"
+        " CROSS JOIN LATERAL (SELECT * FROM customer WHERE external_id = k.id LIMIT 2) c";
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_text_array(&p, ids, n);
+    int rc = db_query(db, sql, &p, &r, diag);
+    if (rc == 0)
+        tell_found(r, found, ctx);
+    return rc;
+}
+
+/* $1 firsts, $2 seconds. An alias names a person, never another alias: who is a target is known. */
+#define RESOLVED(k)                                                                                \
+    "coalesce((SELECT a.customer_id FROM customer_alias a WHERE a.part = " k                       \
+    " % 64 AND a.address_key = " k "), " k ")"
+#define UNKNOWN(k)                                                                                 \
+    "NOT EXISTS (SELECT FROM customer_alias a WHERE a.part = " k " % 64 AND a.address_key = " k    \
+    ") AND NOT person_known((" k " % 64)::int4, " k ")"
+static const char *const pair_steps[] = {
+    "INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.b) k.b % "
+    "64, k.b, " RESOLVED("k.a") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, b, i) "
+                                "WHERE k.a <> k.b AND " UNKNOWN(
+                                    "k.b") " ORDER BY k.b, k.i ON CONFLICT DO NOTHING",
+    "INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.a) k.a % "
+    "64, k.a, " RESOLVED("k.b") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, b, i) "
+                                "WHERE k.a <> " RESOLVED("k.b") " AND " UNKNOWN(
+                                    "k.a") " ORDER BY k.a, k.i ON CONFLICT DO "
+                                           "NOTHING"};
+
+static int pair_all(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
+                    int64_t *ret_ids, struct diag *diag)
+{
+    static const char read[] =
+        "SELECT " RESOLVED("k.a") ", " RESOLVED("k.b") " FROM unnest($1::int8[], $2::int8[]) WITH "
+                                                       "ORDINALITY k (a, b, i) ORDER BY k.i";
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    int rc = store_alias_lock(db, true, diag);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(pair_steps); i++) {
+        dbp_init(&p);
+        dbp_int8_array(&p, firsts, n);
+        dbp_int8_array(&p, seconds, n);
+        rc = db_exec(db, pair_steps[i], &p, NULL, diag);
     }
+    if (rc < 0)
+        return rc;
+    dbp_init(&p);
+    dbp_int8_array(&p, firsts, n);
+    dbp_int8_array(&p, seconds, n);
+    rc = db_query(db, read, &p, &r, diag);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        ret_ids[i] = dbr_int(r, (int)i, 0) == dbr_int(r, (int)i, 1) ? dbr_int(r, (int)i, 0) : 0;
+    return rc;
+}
+
+int store_people_pair(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
+                      int64_t *ret_ids, struct diag *diag)
+{
+    int rc = db_begin(db, diag);
+    if (rc == 0)
+        rc = pair_all(db, firsts, seconds, n, ret_ids, diag);
+    if (rc == 0)
+        rc = db_commit(db, diag);
+    db_rollback(db);
     return rc;
 }
 

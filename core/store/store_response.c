@@ -84,17 +84,63 @@ int store_last_contact(struct db *db, int32_t part, int64_t customer_id, int64_t
 }
 
 int store_attribution_put(struct db *db, int32_t part, int64_t response_id, int64_t contact_id,
-                          struct diag *diag)
+                          int rule, struct diag *diag)
 {
     struct db_params p;
     dbp_init(&p);
     dbp_int4(&p, part);
     dbp_int8(&p, response_id);
     dbp_int8(&p, contact_id);
-    /* rule 1 = last contact within 30 days, version 1 */
+    dbp_int2(&p, (int16_t)rule);
     return db_exec(db,
                    "INSERT INTO attribution (part, response_id, contact_id, rule, version) VALUES "
-                   "($1, $2, $3, 1, 1) ON CONFLICT DO NOTHING",
+                   "($1, $2, $3, $4, 1) ON CONFLICT DO NOTHING",
+                   &p, NULL, diag);
+}
+
+/* ---- bounces ----------------------------------------------------------------------------------
+ */
+static void bounce_key(struct db_params *p, int32_t part, int64_t customer_id, int16_t channel)
+{
+    dbp_init(p);
+    dbp_int4(p, part);
+    dbp_int8(p, customer_id);
+    dbp_int2(p, channel);
+}
+
+int store_soft_bounce(struct db *db, int32_t part, int64_t customer_id, int16_t channel,
+                      int64_t contact_id, int64_t at_ms, int64_t since_ms, int64_t *ret_n,
+                      struct diag *diag)
+{
+    struct db_params p;
+    bounce_key(&p, part, customer_id, channel);
+    dbp_int8(&p, contact_id);
+    dbp_ts(&p, at_ms);
+    int rc = db_exec(db,
+                     "INSERT INTO soft_bounce (part, customer_id, channel, contact_id, at) VALUES "
+                     "($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                     &p, NULL, diag);
+    if (rc < 0)
+        return rc;
+    auto_dbr struct db_result *r = NULL;
+    bounce_key(&p, part, customer_id, channel);
+    dbp_ts(&p, since_ms);
+    rc = db_query(db,
+                  "SELECT count(*) FROM soft_bounce WHERE part = $1 AND customer_id = $2 AND "
+                  "channel = $3 AND at > $4",
+                  &p, &r, diag);
+    if (rc == 0)
+        *ret_n = dbr_int(r, 0, 0);
+    return rc;
+}
+
+int store_soft_bounce_forget(struct db *db, int32_t part, int64_t customer_id, int16_t channel,
+                             struct diag *diag)
+{
+    struct db_params p;
+    bounce_key(&p, part, customer_id, channel);
+    return db_exec(db,
+                   "DELETE FROM soft_bounce WHERE part = $1 AND customer_id = $2 AND channel = $3",
                    &p, NULL, diag);
 }
 
@@ -211,8 +257,10 @@ int store_confirm_queue(struct db *db, int32_t wave_id, int32_t set_id, int32_t 
     dbp_int2(&p, place);
     return db_exec(
         db,
-        "WITH r AS (INSERT INTO recipient (part, set_id, seq, customer_id, address, place, params) "
-        "VALUES ($1, $3, nextval('system_seq'), $4, $5, $10, $6) RETURNING seq),"
+        "WITH r AS (INSERT INTO recipient (part, set_id, seq, customer_id, address, email, place, "
+        "params) SELECT $1, $3, nextval('system_seq'), $4, CASE WHEN m THEN '' ELSE $5 END, CASE "
+        "WHEN m THEN $5 ELSE '' END, $10, $6 FROM (SELECT strpos($5, '@') > 0 AS m) x RETURNING "
+        "seq),"
         " e AS (INSERT INTO echo (part, wave_id, seq, attempt, not_before, reason, "
         "keeps_reservation) SELECT $1, $2, seq, 1, $9, 0, false FROM r)"
         "INSERT INTO optout_confirm (part, customer_id, scope, response_id, contact_id) SELECT $1, "

@@ -217,7 +217,8 @@ int store_echo_due(struct db *db, const int32_t *parts, int n_parts, const int32
     return 0;
 }
 
-/* columns: seq, customer_id, place, address, params, lang[, attempt, tries, keeps] */
+/* columns: seq, customer_id, place, address, params, lang, email[, attempt, tries, keeps, resent]
+ */
 static int rows_from(const struct db_result *r, bool echo, struct arena *a,
                      struct contact_row *rows, int max, int *ret_n, struct diag *diag)
 {
@@ -235,14 +236,16 @@ static int rows_from(const struct db_result *r, bool echo, struct arena *a,
         w->address = arena_dup(a, dbr_text(r, i, 3), (size_t)dbr_len(r, i, 3));
         w->params = arena_dup(a, dbr_text(r, i, 4), w->params_len);
         w->lang = dbr_len(r, i, 5) ? arena_dup(a, dbr_text(r, i, 5), (size_t)dbr_len(r, i, 5)) : "";
-        if (!w->address || !w->params || !w->lang)
+        w->email =
+            dbr_len(r, i, 6) ? arena_dup(a, dbr_text(r, i, 6), (size_t)dbr_len(r, i, 6)) : "";
+        if (!w->address || !w->params || !w->lang || !w->email)
             return diag_set(diag, CGW_ELIMIT, "", "recipients of one chunk exceed %zu bytes",
                             a->max);
         if (echo) {
-            w->attempt = (int16_t)dbr_int(r, i, 6);
-            w->tries = (int16_t)dbr_int(r, i, 7);
-            w->keeps = dbr_bool(r, i, 8);
-            w->resent = dbr_bool(r, i, 9);
+            w->attempt = (int16_t)dbr_int(r, i, 7);
+            w->tries = (int16_t)dbr_int(r, i, 8);
+            w->keeps = dbr_bool(r, i, 9);
+            w->resent = dbr_bool(r, i, 10);
         }
     }
     *ret_n = n;
@@ -260,10 +263,11 @@ int store_recipients(struct db *db, int32_t part, int32_t set_id, int64_t seq_lo
     dbp_int8(&p, seq_lo);
     dbp_int8(&p, seq_hi);
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(db,
-                      "SELECT seq, customer_id, place, address, params, lang FROM recipient WHERE "
-                      "part = $1 AND set_id = $2 AND seq BETWEEN $3 AND $4 ORDER BY seq",
-                      &p, &r, diag);
+    int rc = db_query(
+        db,
+        "SELECT seq, customer_id, place, address, params, lang, email FROM recipient WHERE "
+        "part = $1 AND set_id = $2 AND seq BETWEEN $3 AND $4 ORDER BY seq",
+        &p, &r, diag);
     return rc < 0 ? rc : rows_from(r, false, a, rows, max, ret_n, diag);
 }
 
@@ -279,7 +283,9 @@ int store_recipients_resume(struct db *db, const struct chunk_ref *c, int32_t se
     auto_dbr struct db_result *r = NULL;
     int rc = db_query(
         db,
-        "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang FROM contact_log l JOIN "
+        "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang, r.email FROM "
+        "contact_log l "
+        "JOIN "
         "recipient r ON r.part = $1 AND r.set_id = $4 AND r.seq = l.contact_id - ($2::int8 << 32)"
         " WHERE l.part = $1 AND l.contact_id BETWEEN ($2::int8 << 32) + $5 + 1 AND ($2::int8 << "
         "32) + $6 AND l.attempt = 1 AND l.verdict = 1 AND l.chunk_no = $3"
@@ -314,7 +320,7 @@ int store_echo_claim(struct db *db, int32_t part, int32_t wave_id, int32_t set_i
                  "WITH d AS (SELECT seq, attempt, tries, keeps_reservation, resent FROM echo WHERE "
                  "part = $1 AND wave_id = $2 AND state = 0 AND ($5 OR not_before <= $4) ORDER "
                  "BY not_before, seq LIMIT $6 FOR UPDATE SKIP LOCKED)"
-                 "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang, "
+                 "SELECT r.seq, r.customer_id, r.place, r.address, r.params, r.lang, r.email, "
                  "d.attempt, d.tries, d.keeps_reservation, d.resent"
                  " FROM d JOIN recipient r ON r.part = $1 AND r.set_id = $3 AND r.seq = d.seq "
                  "ORDER BY r.customer_id, r.seq",

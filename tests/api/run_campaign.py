@@ -568,7 +568,7 @@ class Contacts(Case):
             db.sql("INSERT INTO contact_submit VALUES (%d, %d, 1, 0, 1, true, now(), 1, 77, 0, 'ref-1', '', 1)" % (part, con))
         kind = {"delivered": 2, "failed": 3, "expired": 4, "unknown": 12, "in_doubt": 9, "withdrawn": 10}.get(fate)
         if kind:
-            db.sql("INSERT INTO contact_event VALUES (%d, %d, 1, %d, %d, now(), 1, %d, 'smpp34.command_status', '', 1)"
+            db.sql("INSERT INTO contact_event VALUES (%d, %d, 1, %d, %d, now(), 1, %d, 'smpp34.command_status', '', 1, 30, 1)"
                    % (part, con, 0 if kind == 2 else -1, kind, 2 if fate == "withdrawn" else 8))
 
     def all(self, query=""):

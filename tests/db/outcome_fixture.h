@@ -38,6 +38,8 @@ static struct outcome_config config(const char *conninfo)
                                    .sign_key = sign_key,
                                    .identity_key = identity_key,
                                    .receipt_grace_ms = 1000,
+                                   .soft_bounces = 3,
+                                   .soft_bounce_days = 30,
                                    .settled = on_settled,
                                    .stored = on_stored};
 }

@@ -759,8 +759,8 @@ Test(protocol, seals_verify_in_plain_sql_and_tell_what_was_touched)
     OK(db_begin(db, &d));
     run_sql(
         "INSERT INTO contact_event SELECT part, contact_id, attempt, seg, 77, ts, route_id, code, "
-        "code_space, detail, seal_no FROM contact_event WHERE part = 13 AND contact_id = %" PRId64
-        " RETURNING 1",
+        "code_space, detail, sub, quantity, seal_no FROM contact_event WHERE part = 13 AND "
+        "contact_id = %" PRId64 " RETURNING 1",
         contact_of(&w, 0));
     cr_assert_eq(seal_faults(13), 1, "an inserted row goes unseen");
     db_rollback(db);

@@ -168,6 +168,7 @@ static int put_people(struct store_set *s, int64_t n, int64_t base)
                 struct store_set_row row = {.customer_id = base + i * 64 + part +
                                                            (place - 1) * INT64_C(64000000),
                                             .address = "+8613800000000",
+                                            .email = "",
                                             .lang = "",
                                             .params = "Li\x1fGD",
                                             .params_len = 5,
@@ -259,8 +260,12 @@ Test(people, rows_out_of_order_are_refused_and_an_aborted_set_leaves_nothing)
     new_audience(&a, id, NULL, 0);
     OK(store_set_open(db, &a, &s, &d));
     int64_t big = someone(0); /* names the row afterwards: other tests write at the same time */
-    struct store_set_row row = {
-        .customer_id = big, .address = "+8613800000000", .lang = "", .params = "", .place = 1};
+    struct store_set_row row = {.customer_id = big,
+                                .address = "+8613800000000",
+                                .email = "",
+                                .lang = "",
+                                .params = "",
+                                .place = 1};
     OK(store_set_put(s, &row, &d));
     cr_assert_eq(store_set_put(s, &row, &d), CGW_EINVAL, "the same customer twice");
     row.customer_id = 64;
@@ -293,6 +298,7 @@ Test(people, the_digest_names_content_and_changes_with_it)
         OK(store_set_open(db, &a, &s, &d));
         struct store_set_row row = {.customer_id = 128,
                                     .address = i < 2 ? "+8613800000000" : "+8613800000001",
+                                    .email = "",
                                     .lang = "",
                                     .params = "",
                                     .place = 1};
@@ -312,8 +318,12 @@ Test(people, an_audience_in_use_is_neither_archived_nor_filled)
     uint8_t sha[32];
     new_audience(&a, id, NULL, 0);
     OK(store_set_open(db, &a, &s, &d));
-    struct store_set_row row = {
-        .customer_id = 128, .address = "+8613800000000", .lang = "", .params = "", .place = 1};
+    struct store_set_row row = {.customer_id = 128,
+                                .address = "+8613800000000",
+                                .email = "",
+                                .lang = "",
+                                .params = "",
+                                .place = 1};
     OK(store_set_put(s, &row, &d));
     struct db *db2 = NULL; /* a campaign starts while the upload is under way */
     OK(db_open(getenv("CAMPGW_TEST_DB"), "test", &db2, &d));
@@ -491,8 +501,12 @@ Test(people, a_partner_sees_only_people_of_its_own_audiences_and_one_bit_of_them
     OK(store_audience_create(db, &seven, &n, &doc, aid, &d));
     OK(store_audience_get(db, (struct store_scope){7}, aid, &a, &d));
     OK(store_set_open(db, &a, &s, &d));
-    struct store_set_row row = {
-        .customer_id = id, .address = "+8613800000000", .lang = "", .params = "", .place = 1};
+    struct store_set_row row = {.customer_id = id,
+                                .address = "+8613800000000",
+                                .email = "",
+                                .lang = "",
+                                .params = "",
+                                .place = 1};
     OK(store_set_put(s, &row, &d));
     OK(store_set_commit(s, &seven, &end, sha, &d));
     bool seen = false;

@@ -26,7 +26,7 @@ WITH leaf AS (
       || int4send(4) || int4send(part) || int4send(8) || int8send(contact_id) || int4send(2) || int2send(attempt) || int4send(2) || int2send(seg)
       || int4send(2) || int2send(kind) || int4send(8) || timestamptz_send(ts) || int4send(4) || int4send(route_id) || int4send(4) || int4send(code)
       || int4send(octet_length(code_space)) || convert_to(code_space, 'UTF8') || int4send(octet_length(detail)) || convert_to(detail, 'UTF8')
-      || int4send(8) || int8send(seal_no))
+      || int4send(2) || int2send(sub) || int4send(4) || int4send(quantity) || int4send(8) || int8send(seal_no))
     FROM contact_event),
 rows AS (
   SELECT part, seal_no, count(*) AS n, string_agg(h, ''::bytea ORDER BY fmt, contact_id, attempt, seg, kind) AS leaves FROM leaf GROUP BY part, seal_no),

@@ -64,15 +64,16 @@ RECOUNTS = {
         " + (SELECT count(*) FROM in_doubt WHERE contact_id >> 32 = %(wave)d)",
     # kinds of core/outcome/outcome.h on both sides
     "statistics that differ from a recount of the rows":
-        "WITH event AS (SELECT part, contact_id, kind, code FROM contact_event WHERE contact_id >> 32 = %(wave)d), rows AS ("
+        "WITH event AS (SELECT part, contact_id, kind, code, sub FROM contact_event WHERE contact_id >> 32 = %(wave)d), rows AS ("
         " SELECT 1 AS kind, reason AS code, part, contact_id FROM contact_log WHERE contact_id >> 32 = %(wave)d AND verdict = 3"
         " UNION SELECT 1, code, part, contact_id FROM event WHERE kind = 10"
         " UNION SELECT 2, 0, part, contact_id FROM contact_submit WHERE contact_id >> 32 = %(wave)d"
         " UNION SELECT 2, 0, part, contact_id FROM event WHERE kind IN (5, 9)"
         " UNION SELECT k, 0, part, contact_id FROM event JOIN (VALUES (2, 3), (3, 4), (5, 4), (4, 5), (9, 9), (13, 10)) m (event, k) ON event.kind = m.event"
-        " UNION SELECT 6, 0, part, contact_id FROM event u WHERE kind = 12 AND NOT EXISTS (SELECT FROM event e WHERE e.part = u.part AND e.contact_id = u.contact_id AND e.kind IN (2, 3, 4))),"
+        " UNION SELECT 6, 0, part, contact_id FROM event u WHERE kind = 12 AND NOT EXISTS (SELECT FROM event e WHERE e.part = u.part AND e.contact_id = u.contact_id AND e.kind IN (2, 3, 4))"
+        " UNION ALL SELECT 13, sub, part, contact_id FROM event WHERE sub <> 0),"
         " recount AS (SELECT kind, code, count(*) AS n FROM rows GROUP BY 1, 2),"
-        " stat AS (SELECT kind, code, sum(n) AS n FROM campaign_stat WHERE wave_id = %(wave)d AND kind IN (1, 2, 3, 4, 5, 6, 9, 10) GROUP BY 1, 2)"
+        " stat AS (SELECT kind, code, sum(n) AS n FROM campaign_stat WHERE wave_id = %(wave)d AND kind IN (1, 2, 3, 4, 5, 6, 9, 10, 13) GROUP BY 1, 2)"
         " SELECT count(*) FROM recount FULL JOIN stat USING (kind, code) WHERE coalesce(recount.n, 0) <> coalesce(stat.n, 0)",
     "cap counters that differ from a recount of the log":
         "WITH log AS (SELECT part, customer_id, count(DISTINCT contact_id) AS n FROM contact_log l WHERE verdict = 1 AND slots <> 0"

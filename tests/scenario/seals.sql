@@ -21,7 +21,8 @@ FROM contact_submit
 UNION ALL
 SELECT part, seal_no, 3, contact_id, attempt, seg, kind,
   sha256('\x03'::bytea || pg_temp.f(int4send(part)) || pg_temp.f(int8send(contact_id)) || pg_temp.f(int2send(attempt)) || pg_temp.f(int2send(seg)) || pg_temp.f(int2send(kind))
-    || pg_temp.f(timestamptz_send(ts)) || pg_temp.f(int4send(route_id)) || pg_temp.f(int4send(code)) || pg_temp.f(textsend(code_space)) || pg_temp.f(textsend(detail)) || pg_temp.f(int8send(seal_no)))
+    || pg_temp.f(timestamptz_send(ts)) || pg_temp.f(int4send(route_id)) || pg_temp.f(int4send(code)) || pg_temp.f(textsend(code_space)) || pg_temp.f(textsend(detail)) || pg_temp.f(int2send(sub)) || pg_temp.f(int4send(quantity))
+    || pg_temp.f(int8send(seal_no)))
 FROM contact_event;
 WITH again AS (
   SELECT s.part, s.seal_no, s.digest, s.prev, s.n_rows, count(l.h) AS rows, sha256(s.prev || coalesce(string_agg(l.h, ''::bytea ORDER BY l.fmt, l.contact_id, l.attempt, l.seg, l.kind), ''::bytea)) AS digest2,

@@ -51,6 +51,7 @@ static void put(struct spool *s, int64_t id, int16_t place, uint64_t line, const
                           .place = place,
                           .line = line,
                           .address = address,
+                          .email = "",
                           .lang = line % 2 ? "zh-CN" : "",
                           .params = params,
                           .params_len = strlen(params),
@@ -149,8 +150,12 @@ Test(spool, stops_at_its_bound_with_a_reason)
 {
     struct diag why = {0};
     struct spool *s = spool_new(dir, 1000, &why);
-    struct spool_row r = {
-        .customer_id = 1, .address = "+8613800138000", .lang = "", .params = "", .n_dims = 0};
+    struct spool_row r = {.customer_id = 1,
+                          .address = "+8613800138000",
+                          .email = "",
+                          .lang = "",
+                          .params = "",
+                          .n_dims = 0};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 1000; n++)
         rc = spool_put(s, &r, &why);
@@ -176,6 +181,7 @@ Test(spool, says_that_the_disk_is_full)
     memset(params, 'p', sizeof params);
     struct spool_row r = {.customer_id = 1,
                           .address = "+8613800138000",
+                          .email = "",
                           .lang = "",
                           .params = params,
                           .params_len = sizeof params};

@@ -3,6 +3,7 @@
  * scratch by part -> one transaction. Rows are judged one by one; the upload as a whole is kept or
  * not. Order and slices: store_audience.h. */
 #include "api/handlers/audiences.h"
+#include "api/handlers/audiences_who.h"
 #include "api/handlers/people.h"
 
 #include "base/metrics.h"
@@ -14,19 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BATCH_ROWS 4096u
 #define BATCH_BYTES (8u << 20)
+#define FILL_BYTES 512u       /* what a customer row may add to a row */
 #define DIM_BYTES (32u << 20) /* distinct values of one breakdown field */
-
-struct row { /* texts in the batch's arena */
-    int64_t customer_id;
-    uint64_t line;
-    const char *name_address; /* the address that names the person: number before e-mail */
-    const char *address;      /* the one to be contacted under */
-    const char *msisdn, *zone, *region, *lang, *params;
-    size_t params_len;
-    char number_region[3];
-};
 
 struct upload {
     struct api_request *req;
@@ -38,12 +29,8 @@ struct upload {
     struct people_map dims[STORE_DIMS_MAX];
     int32_t dim_field[STORE_DIMS_MAX]; /* position among the upload's fields, -1 not seen */
     uint32_t fields_seen;
-    bool look_up; /* there are customers or aliases at all */
     struct arena texts;
-    size_t n;
-    struct row rows[BATCH_ROWS];
-    int64_t keys[BATCH_ROWS], alts[BATCH_ROWS];
-    const char *addresses[BATCH_ROWS];
+    struct who who;
     uint64_t refused;  /* rows refused here, not by the parser */
     bool spool_failed; /* rc came from the scratch files */
 };
@@ -58,7 +45,7 @@ static bool is_phone_only(uint32_t mask)
 /* Zone of the row, else of the customer, else of the region, else every zone the number may be in:
  * later a campaign is closed for the person when any of them is. A list that was cut counts as
  * unknown. */
-static uint32_t zones_of(const struct row *r, const char *zones[STORE_PLACE_ZONES_MAX])
+static uint32_t zones_of(const struct who_row *r, const char *zones[STORE_PLACE_ZONES_MAX])
 {
     uint32_t n = 0;
     if (r->zone[0]) {
@@ -72,7 +59,7 @@ static uint32_t zones_of(const struct row *r, const char *zones[STORE_PLACE_ZONE
     return n > STORE_PLACE_ZONES_MAX ? 0 : n;
 }
 
-static int place_of(struct upload *u, const struct row *r, int16_t *ret, struct diag *diag)
+static int place_of(struct upload *u, const struct who_row *r, int16_t *ret, struct diag *diag)
 {
     const char *zones[STORE_PLACE_ZONES_MAX];
     const char *region = r->region[0] ? r->region : r->number_region;
@@ -108,7 +95,7 @@ static void find_dims(struct upload *u)
 }
 
 /* CGW_ELIMIT names the field in diag.where: the row is refused, not the upload. */
-static int dims_of(struct upload *u, const struct row *r, int16_t out[STORE_DIMS_MAX],
+static int dims_of(struct upload *u, const struct who_row *r, int16_t out[STORE_DIMS_MAX],
                    struct diag *diag)
 {
     struct field_value values[CGW_FIELDS_MAX];
@@ -135,22 +122,27 @@ static int dims_of(struct upload *u, const struct row *r, int16_t out[STORE_DIMS
 /* ---- rows
  * ----------------------------------------------------------------------------------------------------------------------
  */
-static int spool_one(struct upload *u, const struct row *r, struct diag *diag)
+static void refuse(struct upload *u, uint64_t line, const char *column, const char *code,
+                   const char *why)
+{
+    people_rejects_add(&u->rejects, &(struct ingest_reject){
+                                        .line = line, .column = column, .code = code, .text = why});
+    u->refused++;
+}
+
+static int spool_one(struct upload *u, const struct who_row *r, struct diag *diag)
 {
     struct spool_row s = {.customer_id = r->customer_id,
                           .line = r->line,
-                          .address = r->address,
+                          .address = r->msisdn,
+                          .email = r->email,
                           .lang = r->lang,
                           .params = r->params,
                           .params_len = r->params_len,
                           .n_dims = (uint32_t)u->audience.n_dims};
     int rc = dims_of(u, r, s.dims, diag);
     if (rc == CGW_ELIMIT) {
-        people_rejects_add(&u->rejects, &(struct ingest_reject){.line = r->line,
-                                                                .column = diag->where,
-                                                                .code = "dimension_values",
-                                                                .text = diag->text});
-        u->refused++;
+        refuse(u, r->line, diag->where, "dimension_values", diag->text);
         return 0;
     }
     if (rc == 0)
@@ -162,38 +154,17 @@ static int spool_one(struct upload *u, const struct row *r, struct diag *diag)
     return rc;
 }
 
-static void found(void *ctx, size_t i, const struct store_person *p)
-{
-    struct upload *u = ctx;
-    struct row *r = &u->rows[i];
-    r->customer_id = p->customer_id;
-    if (!r->zone[0] && p->zone[0])
-        r->zone = arena_dup(&u->texts, p->zone, strlen(p->zone));
-    if (!r->region[0] && p->region[0])
-        r->region = arena_dup(&u->texts, p->region, strlen(p->region));
-    if (!r->lang[0] && p->lang[0])
-        r->lang = arena_dup(&u->texts, p->lang, strlen(p->lang));
-}
-
 static int flush(struct upload *u, struct diag *diag)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < u->n; i++) {
-        rc = people_keys(u->req, u->rows[i].name_address, &u->keys[i],
-                         u->look_up ? &u->alts[i] : NULL, diag);
-        u->rows[i].customer_id = u->keys[i];
-        u->addresses[i] = u->rows[i].name_address;
-    }
-    if (rc == 0 && u->look_up && u->n)
-        rc = store_people_find(u->req->db, u->keys, u->alts, u->addresses, u->n, found, u, diag);
-    for (size_t i = 0; rc == 0 && i < u->n; i++) {
-        const struct row *r = &u->rows[i];
-        if (!r->zone || !r->region || !r->lang)
-            rc = diag_set(diag, -ENOMEM, "", "out of memory");
+    int rc = who_resolve(&u->who, diag);
+    for (size_t i = 0; rc == 0 && i < u->who.n; i++) {
+        const struct who_row *r = &u->who.rows[i];
+        if (r->refused)
+            refuse(u, r->line, r->column, r->refused, r->why);
         else
             rc = spool_one(u, r, diag);
     }
-    u->n = 0;
+    u->who.n = 0;
     arena_done(&u->texts);
     arena_init(&u->texts, BATCH_BYTES);
     return rc;
@@ -213,28 +184,27 @@ static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
     struct upload *u = ctx;
     find_dims(u);
     /* room for the largest row and for what a customer row adds to each row of the batch */
-    if (u->n == BATCH_ROWS ||
-        u->texts.used + BATCH_ROWS * 128u + PARAMS_MAX + 4096u > BATCH_BYTES) {
+    if (u->who.n == WHO_ROWS ||
+        u->texts.used + u->who.n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
         int rc = flush(u, diag);
         if (rc < 0)
             return rc;
     }
     bool ok = true;
-    struct row *r = &u->rows[u->n];
-    const char *email = copy(u, in->email, &ok);
-    *r = (struct row){.line = in->line,
-                      .msisdn = copy(u, in->msisdn, &ok),
-                      .zone = copy(u, in->zone, &ok),
-                      .region = copy(u, in->region, &ok),
-                      .lang = copy(u, in->lang, &ok),
-                      .params_len = in->params_len};
+    struct who_row *r = &u->who.rows[u->who.n];
+    *r = (struct who_row){.line = in->line,
+                          .msisdn = copy(u, in->msisdn, &ok),
+                          .email = copy(u, in->email, &ok),
+                          .external = u->req->scope.partner_id ? "" : copy(u, in->customer, &ok),
+                          .zone = copy(u, in->zone, &ok),
+                          .region = copy(u, in->region, &ok),
+                          .lang = copy(u, in->lang, &ok),
+                          .params_len = in->params_len};
     r->params = arena_dup(&u->texts, in->params ? in->params : "", in->params_len);
     if (!ok || !r->params)
         return diag_set(diag, -ENOMEM, "", "out of memory");
     memcpy(r->number_region, in->number_region, sizeof r->number_region);
-    r->name_address = r->msisdn[0] ? r->msisdn : email;
-    r->address = u->audience.channel_mask == 1u << CGW_CHANNEL_EMAIL ? email : r->name_address;
-    u->n++;
+    u->who.n++;
     return 0;
 }
 
@@ -251,11 +221,6 @@ static int open_all(struct upload *u, struct diag *diag)
     uint64_t max_bytes;
     const char *dir = people_scratch_dir(&max_bytes);
     uint32_t mask = u->audience.channel_mask;
-    const struct ingest_opts opts = {
-        .default_region = u->audience.default_region,
-        .require_msisdn = is_phone_only(mask),
-        .require_email = mask == 1u << CGW_CHANNEL_EMAIL,
-        .refuse_fixed_line = !(mask & ~(1u << CGW_CHANNEL_SMS | 1u << CGW_CHANNEL_MMS))};
     arena_init(&u->texts, BATCH_BYTES);
     people_rejects_init(&u->rejects);
     people_map_init(&u->places, 16u << 20);
@@ -263,9 +228,17 @@ static int open_all(struct upload *u, struct diag *diag)
         people_map_init(&u->dims[d], DIM_BYTES);
         u->dim_field[d] = -1;
     }
-    int rc = store_people_any(u->req->db, &u->look_up, diag);
+    u->who.req = u->req;
+    u->who.texts = &u->texts;
+    u->who.need_number = is_phone_only(mask);
+    u->who.need_email = mask == 1u << CGW_CHANNEL_EMAIL;
+    int rc = store_people_any(u->req->db, &u->who.look_up, diag);
     if (rc < 0)
         return rc;
+    const struct ingest_opts opts = {
+        .default_region = u->audience.default_region,
+        .customer_names = !u->req->scope.partner_id, /* partners know no ids of the owner's */
+        .refuse_fixed_line = !(mask & ~(1u << CGW_CHANNEL_SMS | 1u << CGW_CHANNEL_MMS))};
     u->spool = spool_new(dir, max_bytes, diag);
     if (!u->spool) {
         u->spool_failed = true;
@@ -293,6 +266,12 @@ static int read_all(struct upload *u, struct diag *diag)
     int rc = people_feed(u->req->stream, u->in, diag);
     if (rc == 0)
         rc = flush(u, diag);
+    struct spool_counts kept;
+    spool_counts(u->spool, &kept);
+    if (rc == 0 && !kept.put)
+        rc = diag_set(diag, CGW_EINVAL, "",
+                      "No row of the upload can be used; send at least one that the rejects do not "
+                      "name.");
     for (size_t d = 0; rc == 0 && d < u->audience.n_dims; d++)
         if (u->dim_field[d] < 0)
             rc = diag_set(
@@ -313,6 +292,7 @@ static int write_parts(struct upload *u, struct store_set *set, struct diag *dia
         while (spool_next(u->spool, &s)) {
             struct store_set_row row = {.customer_id = s.customer_id,
                                         .address = s.address,
+                                        .email = s.email,
                                         .lang = s.lang,
                                         .params = s.params,
                                         .params_len = s.params_len,

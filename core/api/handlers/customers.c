@@ -7,6 +7,7 @@
 #include "policy/policy.h"
 #include "store/store_customer.h"
 #include "store/store_ids.h"
+#include "store/store_link.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,12 @@
 static const struct api_member lookup_body[] = {
     PEOPLE_MEMBERS,
     {"expand", API_T_ARRAY, 0, API_T_ENUM, .min = 0, .max = 4, .choices = "contacts"},
+    {.name = NULL}};
+static const struct api_member link_body[] = {PEOPLE_MEMBERS, {.name = NULL}};
+static const struct api_member reassigned_body[] = {
+    {"msisdn", API_T_STRING, 0, .min = 1, .max = 64},
+    {"email", API_T_STRING, 0, .min = 3, .max = 254},
+    {"default_region", API_T_STRING, 0, .min = 2, .max = 2},
     {.name = NULL}};
 static const struct api_member get_query[] = {{"expand", API_T_ENUM, 0, .choices = "contacts"},
                                               {.name = NULL}};
@@ -201,6 +208,107 @@ static int get(struct api_request *req, struct api_response *resp)
     return show(req, resp, id, api_query(req, "expand") != NULL);
 }
 
+/* ---- one person, two ids; somebody else's address; nobody any more
+ * ---------------------------------------------------------------- */
+/* 0, or the status of an answer already written. */
+static int take_known(struct api_request *req, struct api_response *resp, int64_t *ret_id)
+{
+    struct diag d = {0};
+    bool seen = false;
+    if (req->scope.partner_id)
+        return api_problem(resp, PROBLEM_NOT_ALLOWED, "only keys of the owner change customers");
+    if (store_id_decode("cus", api_path_param(req, "id"), ret_id, &d) < 0)
+        return api_problem(resp, PROBLEM_NOT_FOUND, "%s", d.text);
+    int rc = store_customer_visible(req->db, req->scope, *ret_id, &seen, &d);
+    if (rc < 0)
+        return api_fail(req, resp, rc, &d);
+    return seen ? 0 : api_problem(resp, PROBLEM_NOT_FOUND, "no such customer");
+}
+
+/* Last statement of each change: what is decided already is looked at again. */
+static int changed(struct api_request *req, struct api_response *resp, int rc, uint64_t parts,
+                   struct diag *diag)
+{
+    if (rc == 0)
+        rc = store_facts_touch(req->db, parts, diag);
+    if (rc == CGW_EEXISTS)
+        return api_problem(resp, PROBLEM_STATE_CONFLICT, "%s", diag->text);
+    return rc < 0 ? people_fail(req, resp, rc, diag) : 0;
+}
+
+static void put_id(struct buf *b, char before, const char *name, int64_t id)
+{
+    char text[STORE_ID_TEXT_MAX];
+    store_id_encode("cus", id, text, sizeof text);
+    if (id)
+        buf_printf(b, "%c\"%s\":\"%s\"", before, name, text);
+    else
+        buf_printf(b, "%c\"%s\":null", before, name);
+}
+
+static int link_people(struct api_request *req, struct api_response *resp)
+{
+    struct people_ref ref;
+    struct diag d = {0};
+    uint64_t parts = 0;
+    int64_t kept = 0, other = 0, gone = 0;
+    int status = take_known(req, resp, &kept);
+    if (!status)
+        status = people_ref_json(req, resp, req->json, "", &ref);
+    if (status)
+        return status < 0 ? api_invalid(resp) : status;
+    int rc = people_resolve(req, &ref, &other, &d);
+    if (rc == 0)
+        rc = store_customer_link(req->db, &req->actor, kept, other, &kept, &gone, &parts, &d);
+    status = changed(req, resp, rc, parts, &d);
+    if (status)
+        return status;
+    put_id(&resp->body, '{', "id", kept);
+    put_id(&resp->body, ',', "absorbed", gone);
+    buf_putc(&resp->body, '}');
+    return api_ok(resp);
+}
+
+static int reassigned(struct api_request *req, struct api_response *resp)
+{
+    struct people_ref ref;
+    struct diag d = {0};
+    uint64_t parts = 0;
+    int64_t id = 0, owner = 0, fresh = 0, former = 0;
+    int status = take_known(req, resp, &id);
+    if (!status)
+        status = people_ref_json(req, resp, req->json, "", &ref);
+    if (status)
+        return status < 0 ? api_invalid(resp) : status;
+    int rc = people_resolve(req, &ref, &owner, &d);
+    if (rc == 0 && owner != id)
+        return api_problem(resp, PROBLEM_STATE_CONFLICT,
+                           "the address does not belong to this customer; look it up first");
+    if (rc == 0)
+        rc = store_customer_reassign(req->db, &req->actor, ref.key, ref.address, &fresh, &former,
+                                     &parts, &d);
+    status = changed(req, resp, rc, parts, &d);
+    if (status)
+        return status;
+    put_id(&resp->body, '{', "id", fresh);
+    put_id(&resp->body, ',', "former", former);
+    buf_putc(&resp->body, '}');
+    return api_ok(resp);
+}
+
+static int erase(struct api_request *req, struct api_response *resp)
+{
+    struct diag d = {0};
+    uint64_t parts = 0;
+    int64_t id = 0;
+    int status = take_known(req, resp, &id);
+    if (status)
+        return status;
+    int rc = store_customer_erase(req->db, &req->actor, id, &parts, &d);
+    status = changed(req, resp, rc, parts, &d);
+    return status ? status : api_no_content(resp);
+}
+
 const struct api_route api_routes_customers[] = {
     {"PUT", "/api/v1/customers", "customers:write", API_STREAM | API_TX, .media = PEOPLE_MEDIA,
      .query = upload_query, .handler = upload, .summary = "Create or update customers"},
@@ -208,4 +316,11 @@ const struct api_route api_routes_customers[] = {
      .handler = lookup, .summary = "Find a customer"},
     {"GET", "/api/v1/customers/{id}", "customers:read", API_TX, .query = get_query, .handler = get,
      .summary = "Show a customer"},
+    {"POST", "/api/v1/customers/{id}/link", "customers:write", API_JSON | API_TX, .body = link_body,
+     .handler = link_people, .summary = "Join another customer with this one"},
+    {"POST", "/api/v1/customers/{id}/reassigned", "customers:write", API_JSON | API_TX,
+     .body = reassigned_body, .handler = reassigned,
+     .summary = "Say that an address went to somebody else"},
+    {"DELETE", "/api/v1/customers/{id}", "customers:write", API_TX, .handler = erase,
+     .summary = "Forget a customer"},
     {.method = NULL}};

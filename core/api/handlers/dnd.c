@@ -139,8 +139,12 @@ static int take_person(struct intake *k, uint64_t line, const char *address, str
     int rc = people_keys(k->req, address, &key, k->spool ? NULL : &alt, diag);
     if (rc < 0 || !k->spool)
         return rc < 0 ? rc : store_people_put(&k->people, (int64_t)line, key, alt, address, diag);
-    const struct spool_row row = {
-        .customer_id = key, .line = line, .address = address, .lang = "", .params = ""};
+    const struct spool_row row = {.customer_id = key,
+                                  .line = line,
+                                  .address = address,
+                                  .email = "",
+                                  .lang = "",
+                                  .params = ""};
     rc = spool_put(k->spool, &row, diag);
     k->no_space = rc < 0;
     return rc;
