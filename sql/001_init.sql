@@ -105,7 +105,7 @@ CREATE TABLE cap_release (              -- a reservation given back, at most onc
 CREATE INDEX ON cap_release USING brin (at);
 
 -- Is anything stored under this id that would be lost from sight if its address led to somebody else? Periods are few: each is one probe.
-CREATE FUNCTION person_known(p_part int4, p_id int8) RETURNS bool LANGUAGE sql STABLE SET search_path = campgw, pg_temp AS $$
+CREATE FUNCTION person_known(p_part int4, p_id int8) RETURNS bool LANGUAGE sql STABLE COST 10000 SET search_path = campgw, pg_temp AS $$
   SELECT EXISTS (SELECT FROM customer WHERE part = p_part AND customer_id = p_id) OR EXISTS (SELECT FROM customer_alias WHERE customer_id = p_id)
     OR EXISTS (SELECT FROM dnd WHERE part = p_part AND customer_id = p_id) OR EXISTS (SELECT FROM consent WHERE part = p_part AND customer_id = p_id)
     OR EXISTS (WITH RECURSIVE p (period) AS ((SELECT period FROM cap_counter WHERE part = p_part ORDER BY period LIMIT 1)

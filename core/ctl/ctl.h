@@ -212,7 +212,8 @@ void ctl_bar_end(const struct ctl *c, struct ctl_bar *b);
  */
 /* RFC 3339 as given, or "now", "+30m", "+2h", "+7d" from now; 0 or CTL_USAGE (printed). */
 int ctl_time(const struct ctl *c, const char *option, const char *text, char out[40]);
-/* {"msisdn":…}, {"email":…} or {"customer":…} as the word looks like. */
+/* {"msisdn":…}, {"email":…}, {"customer":…} or, of ext:ID, {"external_id":…} as the word looks
+ * like. */
 json_t *ctl_person(const struct ctl *c, const char *word);
 void ctl_mask(const char *word, char *out, size_t size);
 json_t *ctl_words(const char *list);                        /* "a,b" -> ["a","b"]; NULL for NULL */
@@ -253,6 +254,9 @@ CTL_RUN(campaign_watch);
 CTL_RUN(campaign_funnel);
 CTL_RUN(campaign_responses);
 CTL_RUN(customer_why);
+CTL_RUN(customer_link);
+CTL_RUN(customer_reassigned);
+CTL_RUN(customer_erase);
 CTL_RUN(contact_list);
 CTL_RUN(contact_show);
 CTL_RUN(contact_export);

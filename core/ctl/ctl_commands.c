@@ -186,6 +186,7 @@ static const struct ctl_option calendar_options[] = {
     {"month", 0, CTL_TEXT, "YYYY-MM", NULL, "month to show (default this one)"},
     {"region", 0, CTL_TEXT, "REGION", NULL, "as it is for people of this region"},
     END};
+static const struct ctl_option person_options[] = {REGION, END};
 static const struct ctl_option route_options[] = {
     {"channel", 0, CTL_WORD, "WORD", CHANNELS, "channel (default sms)"},
     {"instance", 0, CTL_TEXT, "NAME", NULL, "channel instance of the configuration (required)"},
@@ -262,6 +263,12 @@ const struct ctl_command ctl_commands[] = {
         "what people answered"),
     CMD("customer", "why", "NUMBER", 1, 1, 0, "number", why_options, customer_why,
         "would this person be contacted, and what happened before"),
+    CMD("customer", "link", "CUSTOMER OTHER", 2, 2, CTL_F_DESTRUCTIVE, "number", person_options,
+        customer_link, "say that two customers are one person"),
+    CMD("customer", "reassigned", "CUSTOMER ADDRESS", 2, 2, CTL_F_DESTRUCTIVE, "number",
+        person_options, customer_reassigned, "say that an address went to somebody else"),
+    CMD("customer", "erase", "CUSTOMER", 1, 1, CTL_F_DESTRUCTIVE, "number", person_options,
+        customer_erase, "forget a customer; opt-outs stay"),
     CMD("contact", "list", "", 0, 0, CTL_F_LIST, NULL, contact_options, contact_list,
         "the contact log of a customer or a campaign"),
     CMD("contact", "show", "CONTACT", 1, 1, 0, NULL, NULL, contact_show,

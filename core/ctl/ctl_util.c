@@ -221,6 +221,8 @@ int ctl_time(const struct ctl *c, const char *option, const char *text, char out
 json_t *ctl_person(const struct ctl *c, const char *word)
 {
     bool customer = !strncmp(word, "cus_", 4), email = strchr(word, '@') != NULL;
+    if (!strncmp(word, "ext:", 4))
+        return json_pack("{s:s}", "external_id", word + 4);
     json_t *p = json_pack("{s:s}", customer ? "customer" : email ? "email" : "msisdn", word);
     if (!customer && !email)
         ctl_set_str(p, "default_region", ctl_opt(c, "region"));
@@ -229,7 +231,7 @@ json_t *ctl_person(const struct ctl *c, const char *word)
 
 void ctl_mask(const char *word, char *out, size_t size)
 {
-    if (!strncmp(word, "cus_", 4))
+    if (!strncmp(word, "cus_", 4) || !strncmp(word, "ext:", 4))
         (void)snprintf(out, size, "%s", word);
     else
         address_mask(word, out, size);

@@ -33,10 +33,11 @@ int store_people_external(struct db *db, const char *const *ids, size_t n, store
                           void *ctx, struct diag *diag) CGW_NODISCARD;
 /* Two addresses of one person, n pairs: the one of which nothing is stored yet becomes an alias of
  * the other's person, the second before the first. ret_ids gets the person, or 0 when both are
- * known and are two people: to be joined by store_customer_link() only. A transaction of its own,
- * under the exclusive alias lock. */
+ * known and are two people: to be joined by store_customer_link() only. mail: the seconds are
+ * e-mail addresses, which are cheap to judge while nobody is contacted by mail. A transaction of
+ * its own, under the exclusive alias lock. */
 int store_people_pair(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
-                      int64_t *ret_ids, struct diag *diag) CGW_NODISCARD;
+                      bool mail, int64_t *ret_ids, struct diag *diag) CGW_NODISCARD;
 
 /* ---- many at once, to be written: temporary table in_person
  * ---------------------------------------------------------------- */

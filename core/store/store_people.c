@@ -90,56 +90,90 @@ int store_people_external(struct db *db, const char *const *ids, size_t n, store
     return rc;
 }
 
-/* $1 firsts, $2 seconds. An alias names a person, never another alias: who is a target is known. */
+/* Probes that stay probes: as joins they would read all customers for a block of rows. An alias
+ * names a person, never another alias: who is a target is known. person_known() also asks the
+ * counters, and costs ten times the rest. */
 #define RESOLVED(k)                                                                                \
     "coalesce((SELECT a.customer_id FROM customer_alias a WHERE a.part = " k                       \
-    " % 64 AND a.address_key = " k "), " k ")"
-#define UNKNOWN(k)                                                                                 \
-    "NOT EXISTS (SELECT FROM customer_alias a WHERE a.part = " k " % 64 AND a.address_key = " k    \
-    ") AND NOT person_known((" k " % 64)::int4, " k ")"
+    " % 64 AND a.address_key = " k " LIMIT 1), " k ")"
+#define NONE(table, column, k)                                                                     \
+    "(SELECT 1 FROM " table " x WHERE x.part = " k " % 64 AND x." column " = " k " LIMIT 1) IS "   \
+    "NULL"
+#define STRANGER(k)                                                                                \
+    NONE("customer_alias", "address_key", k)                                                       \
+    " AND " NONE("customer", "customer_id", k) " AND " NONE("dnd", "customer_id", k) " AND " NONE( \
+        "consent", "customer_id",                                                                  \
+        k) " AND (SELECT 1 FROM customer_alias x WHERE x.customer_id = " k " LIMIT 1) IS NULL"
+#define KNOWN(k) "person_known((" k " % 64)::int4, " k ")"
+/* May somebody have been contacted, or stand in a set, under the id of an e-mail address? */
+#define BY_MAIL                                                                                    \
+    "(SELECT EXISTS (SELECT FROM audience u JOIN recipient_set s USING (audience_id) WHERE "       \
+    "u.channel_mask & 16 <> 0 AND NOT s.dropped))"
+/* Sets that were uploaded before know the person under the id that ends here: nobody is contacted
+ * under it again. */
+#define MADE(insert, when)                                                                         \
+    "WITH a AS (" insert                                                                           \
+    " ON CONFLICT DO NOTHING RETURNING part, address_key), l AS (INSERT INTO "                     \
+    "dnd (part, customer_id, scope, list_id, reason) SELECT part, address_key, 0, 2, 5 FROM a "    \
+    "WHERE " when " ORDER BY part, address_key ON CONFLICT DO NOTHING RETURNING part) SELECT "     \
+    "coalesce(bit_or(1::int8 << part), 0), (SELECT count(*) FROM a) FROM l"
+
 static const char *const pair_steps[] = {
-    "INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.b) k.b % "
-    "64, k.b, " RESOLVED("k.a") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, b, i) "
-                                "WHERE k.a <> k.b AND " UNKNOWN(
-                                    "k.b") " ORDER BY k.b, k.i ON CONFLICT DO NOTHING",
-    "INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.a) k.a % "
-    "64, k.a, " RESOLVED("k.b") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, b, i) "
-                                "WHERE k.a <> " RESOLVED("k.b") " AND " UNKNOWN(
-                                    "k.a") " ORDER BY k.a, k.i ON CONFLICT DO "
-                                           "NOTHING"};
+    MADE("INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.b) k.b "
+         "% 64, k.b, " RESOLVED("k.a") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, "
+                                       "b, i) WHERE k.a <> k.b AND " STRANGER(
+                                           "k.b") " AND (NOT " BY_MAIL
+                                                  " AND $3 OR NOT " KNOWN(
+                                                      "k.b") ") ORDER BY k.b, k.i",
+         "NOT $3 OR " BY_MAIL),
+    MADE("INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON (k.a) k.a "
+         "% 64, k.a, " RESOLVED(
+             "k.b") " FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY k (a, "
+                    "b, i) WHERE k.a <> " RESOLVED("k.b") " AND $3::bool IS NOT NULL AND " STRANGER(
+                        "k.a") " AND NOT " KNOWN("k.a") " ORDER BY k.a, k.i",
+         "true")};
+
+static void pair_params(struct db_params *p, const int64_t *firsts, const int64_t *seconds,
+                        size_t n)
+{
+    dbp_init(p);
+    dbp_int8_array(p, firsts, n);
+    dbp_int8_array(p, seconds, n);
+}
 
 static int pair_all(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
-                    int64_t *ret_ids, struct diag *diag)
+                    bool mail, int64_t *ret_ids, struct diag *diag)
 {
     static const char read[] =
         "SELECT " RESOLVED("k.a") ", " RESOLVED("k.b") " FROM unnest($1::int8[], $2::int8[]) WITH "
                                                        "ORDINALITY k (a, b, i) ORDER BY k.i";
-    auto_dbr struct db_result *r = NULL;
     struct db_params p;
+    uint64_t parts = 0;
     int rc = store_alias_lock(db, true, diag);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(pair_steps); i++) {
-        dbp_init(&p);
-        dbp_int8_array(&p, firsts, n);
-        dbp_int8_array(&p, seconds, n);
-        rc = db_exec(db, pair_steps[i], &p, NULL, diag);
+        auto_dbr struct db_result *made = NULL;
+        pair_params(&p, firsts, seconds, n);
+        dbp_bool(&p, mail);
+        rc = db_query(db, pair_steps[i], &p, &made, diag);
+        if (rc == 0)
+            parts |= (uint64_t)dbr_int(made, 0, 0);
     }
     if (rc < 0)
         return rc;
-    dbp_init(&p);
-    dbp_int8_array(&p, firsts, n);
-    dbp_int8_array(&p, seconds, n);
+    auto_dbr struct db_result *r = NULL;
+    pair_params(&p, firsts, seconds, n);
     rc = db_query(db, read, &p, &r, diag);
     for (size_t i = 0; rc == 0 && i < n; i++)
         ret_ids[i] = dbr_int(r, (int)i, 0) == dbr_int(r, (int)i, 1) ? dbr_int(r, (int)i, 0) : 0;
-    return rc;
+    return rc == 0 ? store_facts_touch(db, parts, diag) : rc;
 }
 
 int store_people_pair(struct db *db, const int64_t *firsts, const int64_t *seconds, size_t n,
-                      int64_t *ret_ids, struct diag *diag)
+                      bool mail, int64_t *ret_ids, struct diag *diag)
 {
     int rc = db_begin(db, diag);
     if (rc == 0)
-        rc = pair_all(db, firsts, seconds, n, ret_ids, diag);
+        rc = pair_all(db, firsts, seconds, n, mail, ret_ids, diag);
     if (rc == 0)
         rc = db_commit(db, diag);
     db_rollback(db);
@@ -327,20 +361,29 @@ static int upsert(struct store_customers *c, struct store_customer_counts *ret, 
  * stored under it: those would be lost from sight, and a do-not-disturb row must never be. Joining
  * two known people is another act (it copies the stricter facts). */
 static int add_aliases(struct store_customers *c, struct store_customer_counts *ret,
-                       struct diag *diag)
+                       uint64_t *ret_parts, struct diag *diag)
 {
-    return db_exec(c->db,
-                   "INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON "
-                   "(i.email_key) i.email_key % 64, i.email_key, i.customer_id"
-                   " FROM in_customer i WHERE i.email_key IS NOT NULL"
-                   " AND NOT EXISTS (SELECT FROM customer o WHERE o.part = i.email_key % 64 AND "
-                   "o.customer_id = i.email_key)"
-                   " AND NOT EXISTS (SELECT FROM dnd o WHERE o.part = i.email_key % 64 AND "
-                   "o.customer_id = i.email_key)"
-                   " AND NOT EXISTS (SELECT FROM consent o WHERE o.part = i.email_key % 64 AND "
-                   "o.customer_id = i.email_key)"
-                   " ORDER BY i.email_key, i.line DESC ON CONFLICT DO NOTHING",
-                   NULL, &ret->aliases, diag);
+    static const char sql[] =
+        MADE("INSERT INTO customer_alias (part, address_key, customer_id) SELECT DISTINCT ON "
+             "(i.email_key) i.email_key % 64, i.email_key, i.customer_id FROM in_customer i WHERE "
+             "i.email_key IS NOT NULL AND i.email_key <> i.customer_id"
+             " AND NOT EXISTS (SELECT FROM customer o WHERE o.part = i.email_key % 64 AND "
+             "o.customer_id = i.email_key)"
+             " AND NOT EXISTS (SELECT FROM dnd o WHERE o.part = i.email_key % 64 AND "
+             "o.customer_id = i.email_key)"
+             " AND NOT EXISTS (SELECT FROM consent o WHERE o.part = i.email_key % 64 AND "
+             "o.customer_id = i.email_key)"
+             " AND NOT EXISTS (SELECT FROM customer_alias o WHERE o.customer_id = i.email_key)"
+             " AND (NOT " BY_MAIL " OR NOT " KNOWN("i.email_key") ") ORDER BY i.email_key, i.line "
+                                                                  "DESC",
+             BY_MAIL);
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(c->db, sql, NULL, &r, diag);
+    if (rc < 0)
+        return rc;
+    *ret_parts = (uint64_t)dbr_int(r, 0, 0);
+    ret->aliases = dbr_int(r, 0, 1);
+    return 0;
 }
 
 int store_customers_close(struct store_customers *c, bool ok, const struct store_actor *who,
@@ -350,6 +393,7 @@ int store_customers_close(struct store_customers *c, bool ok, const struct store
         return 0;
     c->copying = false;
     *ret = (struct store_customer_counts){0};
+    uint64_t parts = 0;
     int rc = finish_copy(c->db, &c->copy, ok, diag);
     if (rc < 0 || !ok)
         return rc;
@@ -363,7 +407,7 @@ int store_customers_close(struct store_customers *c, bool ok, const struct store
     if (rc == 0)
         rc = upsert(c, ret, diag);
     if (rc == 0 && c->emails)
-        rc = add_aliases(c, ret, diag);
+        rc = add_aliases(c, ret, &parts, diag);
     if (rc < 0)
         return rc;
     struct buf b;
@@ -372,5 +416,5 @@ int store_customers_close(struct store_customers *c, bool ok, const struct store
                (long long)ret->created, (long long)ret->updated, (long long)ret->duplicate);
     rc = store_audit(c->db, who, "customer.upload", "customers", NULL, buf_str(&b), diag);
     buf_done(&b);
-    return rc;
+    return rc == 0 ? store_facts_touch(c->db, parts, diag) : rc;
 }

@@ -400,6 +400,76 @@ class Consents(Case):
         self.bad(daemon.get("/api/v1/consents?customer=" + self.who(711), key=key), 403, "not-allowed")
 
 
+class OnePerson(Case):
+    """Several addresses, one customer."""
+
+    def rows(self, body, status=200, **members):
+        aud = self.audience(channels=["sms", "email"], **members)
+        r = self.good(self.upload(body, aud=aud))
+        return r, db.sql("SELECT customer_id || ' ' || address || ' ' || email FROM recipient r JOIN audience a USING (set_id) WHERE a.public_id = '%s' ORDER BY params" % aud)
+
+    def id_of(self, **who):
+        return self.good(daemon.post("/api/v1/customers/lookup", who))["id"]
+
+    def test_rows_name_people_by_any_of_their_names(self):
+        self.good(send("PUT", "/api/v1/customers", "msisdn,email,customer\n%s,one@example.com,ext-4001\n,two@example.com,ext-4002\n" % number(4001)))
+        r, got = self.rows("msisdn,email,customer,n\n,,ext-4001,a\n,two@example.com,,b\n%s,new@example.com,,c\n,,nobody,d\n,,,e\n" % number(4003))
+        self.assertEqual((r["accepted"], r["invalid"]), (3, 2))
+        self.assertEqual([(x["line"], x["column"], x["code"]) for x in r["rejects"]], [(5, "customer", "customer_unknown"), (6, None, "address_missing")])
+        self.assertIn("PUT /api/v1/customers", r["rejects"][0]["detail"])
+        self.assertEqual([x.split(" ")[1:] for x in got.splitlines()], [[number(4001), "one@example.com"], ["", "two@example.com"], [number(4003), "new@example.com"]])
+        self.assertEqual(self.id_of(msisdn=number(4001)), self.id_of(email="one@example.com"))
+        self.assertEqual(self.id_of(msisdn=number(4003)), self.id_of(email="new@example.com"), "an upload says that two addresses are one person's")
+        again, got2 = self.rows("email,n\nnew@example.com,c\n")
+        self.assertEqual(got2.split(" ")[0], got.splitlines()[2].split(" ")[0], "by mail the same customer as by number")
+
+    def test_a_row_that_names_two_customers_is_refused_until_they_are_joined(self):
+        self.good(send("PUT", "/api/v1/customers", "msisdn,email\n%s,\n,apart@example.com\n" % number(4010)))
+        both = "msisdn,email\n%s,apart@example.com\n" % number(4010)
+        p = self.bad(self.upload(both), 400, "malformed-upload")
+        self.assertIn("/link", json.dumps(p))
+        a, b = self.id_of(msisdn=number(4010)), self.id_of(email="apart@example.com")
+        done = self.good(daemon.post("/api/v1/customers/%s/link" % a, {"email": "apart@example.com"}))
+        self.assertEqual(done, {"id": a, "absorbed": b})
+        self.assertEqual(self.id_of(email="apart@example.com"), a)
+        self.assertEqual(self.good(self.upload(both))["accepted"], 1)
+        self.bad(daemon.post("/api/v1/customers/%s/link" % a, {"customer": b}), 409, "state-conflict")
+        self.assertEqual(db.sql("SELECT count(*) FROM audit WHERE action = 'customer.link' AND object = '%s'" % a), "1")
+
+    def test_a_list_entry_by_mail_and_a_withdrawal_by_external_id_are_the_persons(self):
+        self.good(send("PUT", "/api/v1/customers", "msisdn,email,customer\n%s,dnd-4020@example.com,ext-4020\n" % number(4020)))
+        lst = self.good(post("/api/v1/dnd-lists", {"name": "all-4020", "scope": "all"}), 201)["id"]
+        self.good(daemon.post("/api/v1/dnd-lists/%s/entries" % lst, {"entries": [{"email": "dnd-4020@example.com"}]}), 200)
+        c = self.good(daemon.post("/api/v1/customers/lookup", {"external_id": "ext-4020"}))
+        self.assertEqual([x["list"] for x in c["dnd"]], [lst])
+        self.assertEqual(c["id"], self.id_of(msisdn=number(4020)))
+        post("/api/v1/consents", {"external_id": "ext-4020", "action": "withdraw", "purpose": "marketing", "source": "call"})
+        self.assertEqual(self.good(daemon.post("/api/v1/customers/lookup", {"msisdn": number(4020)}))["consents"][0]["state"], "withdrawn")
+
+    def test_a_number_that_changed_hands(self):
+        self.good(send("PUT", "/api/v1/customers", "msisdn,email\n%s,mover@example.com\n" % number(4030)))
+        old = self.id_of(msisdn=number(4030))
+        self.bad(daemon.post("/api/v1/customers/%s/reassigned" % old, {"msisdn": number(4031)}), 409, "state-conflict")
+        done = self.good(daemon.post("/api/v1/customers/%s/reassigned" % old, {"msisdn": number(4030)}))
+        self.assertEqual(len({old, done["id"], done["former"]}), 3)
+        self.assertEqual((self.id_of(msisdn=number(4030)), self.id_of(email="mover@example.com")), (done["id"], done["former"]))
+
+    def test_a_forgotten_customer_leaves_no_address(self):
+        self.good(send("PUT", "/api/v1/customers", "msisdn,email\n%s,gone@example.com\n" % number(4040)))
+        self.rows("msisdn,n\n%s,secret\n%s,other\n" % (number(4040), number(4041)))
+        old = self.id_of(email="gone@example.com")
+        self.assertEqual(daemon.request("DELETE", "/api/v1/customers/" + old).status, 204)
+        self.assertEqual(db.sql("SELECT (SELECT count(*) FROM customer WHERE email = 'gone@example.com') + (SELECT count(*) FROM recipient WHERE params = 'secret' OR address = '%s')" % number(4040)), "0")
+        self.assertNotEqual(self.id_of(msisdn=number(4040)), old)
+        self.assertEqual(db.sql("SELECT count(*) FROM recipient WHERE address = '%s'" % number(4041)), "1")
+
+    def test_partners_may_not(self):
+        key = daemon.key("customers:read", "customers:write", partner_id=7)
+        c = self.id_of(msisdn=number(4050))
+        for method, tail, doc in (("POST", "/link", {"msisdn": number(1)}), ("POST", "/reassigned", {"msisdn": number(1)}), ("DELETE", "", None)):
+            self.bad(daemon.request(method, "/api/v1/customers/%s%s" % (c, tail), json_body=doc, key=key), 403, "not-allowed")
+
+
 class AnEmptyBase(Case):  # the first class by name: nobody is a customer yet
     def test_a_new_list_is_filled_without_looking_anybody_up(self):
         self.assertEqual(db.sql("SELECT count(*) FROM customer"), "0")
@@ -517,7 +587,7 @@ class Document(Case):
     def test_the_public_document_names_every_endpoint_of_these_nouns(self):
         doc = self.good(daemon.get("/openapi.json"))
         for path, methods in (("/api/v1/audiences", "post get"), ("/api/v1/audiences/{id}", "get delete"), ("/api/v1/audiences/{id}/recipients", "put"), ("/api/v1/audiences/{id}/rejects", "get"),
-                              ("/api/v1/customers", "put"), ("/api/v1/customers/lookup", "post"), ("/api/v1/customers/{id}", "get"), ("/api/v1/consents", "post get"), ("/api/v1/dnd-lists", "post get"),
+                              ("/api/v1/customers", "put"), ("/api/v1/customers/lookup", "post"), ("/api/v1/customers/{id}", "get delete"), ("/api/v1/customers/{id}/link", "post"), ("/api/v1/customers/{id}/reassigned", "post"), ("/api/v1/consents", "post get"), ("/api/v1/dnd-lists", "post get"),
                               ("/api/v1/dnd-lists/lookup", "post"), ("/api/v1/dnd-lists/{id}", "get patch delete"), ("/api/v1/dnd-lists/{id}/entries", "get put post"), ("/api/v1/dnd-lists/{id}/entries/remove", "post")):
             self.assertLessEqual(set(methods.split()), set(doc["paths"][path]), path)
 

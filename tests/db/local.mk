@@ -4,6 +4,7 @@ if WITH_CRITERION
 db_tests = \
 	tests/db/test_db \
 	tests/db/test_facts \
+	tests/db/test_link \
 	tests/db/test_media \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
@@ -11,13 +12,20 @@ db_tests = \
 	tests/db/test_retention \
 	tests/db/test_roots \
 	tests/db/test_store_campaign \
-	tests/db/test_store_people
+	tests/db/test_store_people \
+	tests/db/test_suppress
 check_PROGRAMS += $(db_tests)
 TESTS += $(db_tests)
 
 tests_db_test_db_SOURCES = tests/db/test_db.c tests/db/protocol_fixture.h
 tests_db_test_db_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_db_LDADD = $(TEST_LIBS)
+tests_db_test_link_SOURCES = tests/db/test_link.c tests/db/protocol_fixture.h
+tests_db_test_link_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_link_LDADD = $(TEST_LIBS)
+tests_db_test_suppress_SOURCES = tests/db/test_suppress.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
+tests_db_test_suppress_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_suppress_LDADD = $(TEST_LIBS)
 tests_db_test_facts_SOURCES = tests/db/test_facts.c tests/db/protocol_fixture.h
 tests_db_test_facts_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_facts_LDADD = $(TEST_LIBS)

@@ -111,6 +111,7 @@ static void pair(struct who *w, size_t row, int64_t other)
 /* Rows that name a person in more than one way. */
 static int join_pairs(struct who *w, struct diag *diag)
 {
+    bool mail = true;
     w->n_asked = 0;
     for (size_t i = 0; i < w->n; i++) {
         struct who_row *r = &w->rows[i];
@@ -120,11 +121,12 @@ static int join_pairs(struct who *w, struct diag *diag)
         if (r->refused)
             continue;
         pair(w, i, r->by_number);
+        mail = mail && (!r->by_number || r->by_number == r->customer_id);
         pair(w, i, r->by_email);
     }
     if (!w->n_asked)
         return 0;
-    int rc = store_people_pair(w->req->db, w->keys, w->alts, w->n_asked, w->ids, diag);
+    int rc = store_people_pair(w->req->db, w->keys, w->alts, w->n_asked, mail, w->ids, diag);
     for (size_t k = 0; rc == 0 && k < w->n_asked; k++) {
         struct who_row *r = &w->rows[w->row_of[k]];
         if (w->ids[k])
