@@ -106,7 +106,7 @@ int csv_header(struct ingest *in, struct diag *diag)
         if (rc < 0)
             return rc;
     }
-    if (!seen[COL_MSISDN] && !seen[COL_EMAIL])
+    if (!seen[COL_MSISDN] && !seen[COL_EMAIL] && !(in->opts.customer_names && seen[COL_CUSTOMER]))
         return diag_set(diag, CGW_EINVAL, "line 1",
                         "The header names no address column; one must be msisdn or email.");
     if ((in->opts.require_msisdn && !seen[COL_MSISDN]) ||

@@ -311,6 +311,11 @@ Test(ingest, follows_its_options)
          "msisdn\n01065529988\n" A "\n",
          "!2:msisdn:number_fixed_line;" A ";"},
         {{.default_region = "CN"}, "msisdn\n01065529988\n", "+861065529988;"},
+        {{.customer_names = true},
+         "email,customer\n,c1\na@b.cn,\n,\n",
+         " c:c1; e:a@b.cn;!4::address_missing;"},
+        {{.customer_names = true}, "customer,channel\nc1,email\n", " c:c1 ch:4;"},
+        {{0}, "customer\nc1\n", "FATAL: names no address column"},
         {{.max_rows = 1}, "msisdn\n" A "\n" B "\n", "FATAL: more than 1 rows"},
         {{.max_bytes = 10}, "msisdn\n" A "\n", "FATAL: larger than 10 bytes"},
     };

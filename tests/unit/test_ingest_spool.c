@@ -51,7 +51,7 @@ static void put(struct spool *s, int64_t id, int16_t place, uint64_t line, const
                           .place = place,
                           .line = line,
                           .address = address,
-                          .email = "",
+                          .email = line % 5 ? "" : "somebody@example.com",
                           .lang = line % 2 ? "zh-CN" : "",
                           .params = params,
                           .params_len = strlen(params),
@@ -89,6 +89,7 @@ Test(spool, gives_every_part_back_sorted_and_whole)
             cr_expect(r.params_len == strlen(want) && !strcmp(r.params, want));
             (void)snprintf(want, sizeof want, "+86138%08llu", (unsigned long long)r.line);
             cr_expect_str_eq(r.address, want);
+            cr_expect_str_eq(r.email, r.line % 5 ? "" : "somebody@example.com");
             cr_expect_str_eq(r.lang, r.line % 2 ? "zh-CN" : "");
             cr_expect_eq(r.place, (int16_t)(r.line % 3));
             cr_expect_eq(r.customer_id, id_of(r.line));

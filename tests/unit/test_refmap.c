@@ -44,6 +44,18 @@ Test(refmap, gives_a_message_once_and_by_its_text)
     cr_assert_eq(take(5, "abc"), 0);
 }
 
+Test(refmap, says_whose_a_message_was_and_keeps_it_for_the_receipt)
+{
+    struct ref_match x;
+    put(5, "abc", 11, 1);
+    cr_assert_not(refmap_find(&m, 5, "abd", &x));
+    cr_assert(refmap_find(&m, 5, "abc", &x) && x.contact_id == 11 && x.part == 63);
+    cr_assert_eq(take(5, "abc"), 11);
+    put(5, "abc", 11, 1);
+    put(5, "abc", 12, 2);
+    cr_assert_not(refmap_find(&m, 5, "abc", &x), "which of the two?");
+}
+
 Test(refmap, knows_nothing_for_sure_when_a_peer_uses_an_id_again)
 {
     put(5, "abc", 11, 1);
