@@ -374,6 +374,7 @@ BEGIN
   UPDATE recipient r SET address = '', email = '', params = '' FROM wave w JOIN campaign c USING (campaign_id) WHERE c.system AND r.part = p_part AND r.set_id = w.set_id
     AND r.customer_id = p_id;
   DELETE FROM response_text WHERE part = p_part AND customer_id = p_id;
+  DELETE FROM response_media m USING response r WHERE r.part = p_part AND r.customer_id = p_id AND m.part = p_part AND m.response_id = r.response_id;
   DELETE FROM consent WHERE part = p_part AND customer_id = p_id;
   UPDATE consent_event SET evidence = '' WHERE part = p_part AND customer_id = p_id;
   DELETE FROM customer WHERE part = p_part AND customer_id = p_id;

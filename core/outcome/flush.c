@@ -47,8 +47,8 @@ static int alloc_lists(struct flush *f)
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
     f->bounces = arena_alloc(&f->arena, 2 * m * sizeof *f->bounces);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
-              f->release && f->doubt_del && f->unsend && f->figures && f->early_del && f->resolved &&
-              f->bounces;
+              f->release && f->doubt_del && f->unsend && f->figures && f->early_del &&
+              f->resolved && f->bounces;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
