@@ -35,6 +35,10 @@ BY_ROW = {
     "store_echo_due": "what is due in all parts that this node holds; once per turn, keys only",
     "store_plan_waves": "the planner's look at open work, 64 probes of an index per running wave",
     "store_campaign_progress": "a report over all parts, asked by people",
+    "store_queues": "a gauge over open work, 64 probes of an index per running wave, every 5 s",
+    "store_responses_list": "a report over all parts, asked by people",
+    "store_responses_answers": "a report over all parts, asked by people",
+    "store_responses_json": "the media of one response, met by its part",
     "find_one": "contact ids of the API carry no part before the decision; asked by people",
     "rows_of_customer": "bound to $1 in a materialised step, its rows looked up by their part",
     "rows_of_waves": "bound to $1 in a materialised step, its rows looked up by their part",
@@ -58,6 +62,9 @@ EVERYWHERE = {
     "store_dnd_delete": "a whole list is deleted",
     "store_dnd_fill_may": "is the list empty? asked once per upload",
     "entries_sql": "a page of a list's entries in key order, for people",
+    "store_media_delete": "does an answer refer to the media? one index probe per shard, asked by people",
+    "store_media_json": "does an answer refer to the media? one index probe per shard, asked by people",
+    "store_media_list": "does an answer refer to the media? one index probe per shard and row, asked by people",
     "store_people_any": "is the base empty? asked once at start of an upload",
 }
 # One person of two parts: copied from the id that ends to the one that is kept, both parts locked in order.
