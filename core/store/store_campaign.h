@@ -8,7 +8,6 @@
 
 #include "store/store.h"
 #include "store/store_media.h"
-#include "store/store_media.h"
 
 #define STORE_WAVES_MAX 8u
 #define STORE_WAVE_ROUTES_MAX 32u
