@@ -13,9 +13,9 @@ SH_LOG_COMPILER = $(LOG_COMPILER) $(SHELL)
 PY_LOG_COMPILER = $(LOG_COMPILER) $(PYTHON)
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(srcdir)'; CGW_SRCDIR='$(abs_top_srcdir)'; CGW_BUILDDIR='$(abs_top_builddir)'; \
-	CAMPGW_SMSCSIM='$(abs_top_builddir)/tests/sim/smscsim'; PYTHONDONTWRITEBYTECODE=1; \
+	CAMPGW_SMSCSIM='$(abs_top_builddir)/tests/sim/smscsim'; CAMPGW_MMSCSIM='$(abs_top_builddir)/tests/sim/mmscsim'; PYTHONDONTWRITEBYTECODE=1; \
 	CGW_NO_CRITERION='$(NO_CRITERION)'; \
-	export srcdir CGW_NO_CRITERION CGW_SRCDIR CGW_BUILDDIR CAMPGW_SMSCSIM PYTHONDONTWRITEBYTECODE;
+	export srcdir CGW_NO_CRITERION CGW_SRCDIR CGW_BUILDDIR CAMPGW_SMSCSIM CAMPGW_MMSCSIM PYTHONDONTWRITEBYTECODE;
 EXTRA_DIST += tests/README.md tests/run_one.sh tests/lsan.supp tests/scenario
 
 TEST_CPPFLAGS = $(CORE_CPPFLAGS) $(CRITERION_CFLAGS) -DTEST_SRCDIR='"$(abs_top_srcdir)"'

@@ -26,3 +26,21 @@ installcheck-local:
 clean-local:
 	rm -rf installcheck.tmp
 EXTRA_DIST += tests/contract/installcheck.sh tests/contract/valgrind.sh
+
+# channel_mms in one process with the same small host, against the MMSC simulator
+if WITH_MMS
+check_LIBRARIES += tests/libchannel_mms.a
+tests_libchannel_mms_a_SOURCES = $(plugins_channel_mms_channel_mms_la_SOURCES)
+tests_libchannel_mms_a_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS)
+MMS_TEST_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS) -I$(srcdir)/tests/unit $(CRITERION_CFLAGS)
+MMS_LIBS = tests/libchannel_mms.a $(plugins_channel_mms_channel_mms_la_LIBADD)
+MMS_TEST_LIBS = $(MMS_LIBS) $(CRITERION_LIBS)
+mms_bench_sources = tests/contract/mms_bench.c tests/contract/mms_bench.h tests/contract/cb_listen.c tests/contract/cb_listen.h \
+	tests/contract/mini_host.c tests/contract/mini_host.h tests/contract/sim_peer.c tests/contract/sim_peer.h
+
+check_PROGRAMS += tests/contract/mms_harness
+tests_contract_mms_harness_SOURCES = tests/contract/mms_harness.c $(mms_bench_sources)
+tests_contract_mms_harness_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS)
+tests_contract_mms_harness_LDADD = $(MMS_LIBS)
+TESTS += tests/contract/mms_harness
+endif

@@ -262,6 +262,54 @@ static int h_address_normalise(uint32_t kind, const char *text, const char *regi
     return 0;
 }
 
+/* ---- shared media ---- */
+
+static struct {
+    uint64_t handle;
+    const char *data;
+    size_t len;
+} media[8];
+
+void mini_media(uint64_t handle, const char *data, size_t len)
+{
+    size_t i = 0;
+    while (i < 7 && media[i].handle && media[i].handle != handle)
+        i++;
+    media[i].handle = handle;
+    media[i].data = data;
+    media[i].len = len;
+}
+
+static int64_t h_media_size(uint64_t handle)
+{
+    for (size_t i = 0; i < 8; i++)
+        if (handle && media[i].handle == handle)
+            return (int64_t)media[i].len;
+    return CGW_ENOTFOUND;
+}
+
+/* In small bites, so that whoever reads once only is found out. */
+static int64_t h_media_read(uint64_t handle, int64_t offset, void *out, size_t n)
+{
+    for (size_t i = 0; i < 8; i++)
+        if (handle && media[i].handle == handle) {
+            size_t left = media[i].len - (size_t)offset;
+            size_t take = left < n ? left : n;
+            take = take > 10000 ? 10000 : take;
+            memcpy(out, media[i].data + offset, take);
+            return (int64_t)take;
+        }
+    return CGW_ENOTFOUND;
+}
+
+static void h_reply(struct cgw_inst *in, uint64_t request, uint32_t status, const char *type,
+                    const char *body, uint32_t len)
+{
+    (void)type;
+    if (in->hooks.reply)
+        in->hooks.reply(in->hooks.ctx, request, status, body, len);
+}
+
 static const struct cgw_host mini_table = {
     .size = sizeof mini_table,
     .abi_minor = CGW_ABI_MINOR,
@@ -287,6 +335,9 @@ static const struct cgw_host mini_table = {
     .unwatch_fd = h_unwatch_fd,
     .post = h_post,
     .address_normalise = h_address_normalise,
+    .media_size = h_media_size,
+    .media_read = h_media_read,
+    .reply = h_reply,
 };
 
 /* ---- driving ---- */

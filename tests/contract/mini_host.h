@@ -26,6 +26,7 @@ struct mini_hooks {
     void (*complete)(void *ctx, uint64_t token, const struct cgw_result *r);
     void (*receipt)(void *ctx, const struct cgw_receipt *r);
     void (*inbound)(void *ctx, const struct cgw_inbound *m);
+    void (*reply)(void *ctx, uint64_t request, uint32_t status, const char *body, uint32_t len);
 };
 
 struct cgw_inst {
@@ -79,5 +80,7 @@ bool mini_run(struct cgw_inst *in, bool (*is_done)(struct cgw_inst *in, void *ct
 void mini_turn(struct cgw_inst *in, int64_t wait_ms);
 void mini_destroy(struct cgw_inst *in);
 void mini_violation(struct cgw_inst *in, const char *what, uint64_t token);
+/* What media_size() and media_read() know; data is borrowed. At most 8 handles. */
+void mini_media(uint64_t handle, const char *data, size_t len);
 
 #endif

@@ -73,8 +73,13 @@ static int connect_control(struct sim_peer *p)
 
 int sim_peer_start(struct sim_peer *p, const char *const *args)
 {
+    return sim_peer_start_as(p, setting("CAMPGW_SMSCSIM", "tests/sim/smscsim"), args);
+}
+
+int sim_peer_start_as(struct sim_peer *p, const char *program, const char *const *args)
+{
     char port_file[96], control[96];
-    const char *argv[ARGS_MAX] = {setting("CAMPGW_SMSCSIM", "tests/sim/smscsim"),
+    const char *argv[ARGS_MAX] = {program,
                                   "--listen",
                                   "127.0.0.1:0",
                                   "--port-file",

@@ -20,6 +20,8 @@ struct sim_peer {
 
 /* args: further switches of smscsim, NULL ends. \return 0 or negative. */
 int sim_peer_start(struct sim_peer *p, const char *const *args);
+/* The same with another simulator that knows --listen, --port-file and --control. */
+int sim_peer_start_as(struct sim_peer *p, const char *program, const char *const *args);
 /* Make a certificate for `name` in the peer's directory and start the front. CA file:
  * <dir>/cert.pem. */
 int sim_peer_tls(struct sim_peer *p, const char *name);

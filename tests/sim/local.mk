@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/sim/local.mk - the SMSC simulator and its control client; libc only.
 
-check_PROGRAMS += tests/sim/smscsim tests/sim/simctl
+check_PROGRAMS += tests/sim/smscsim tests/sim/simctl tests/sim/mmscsim
 
 # What unit tests of the simulator link: codec, texts and counting, no sockets.
 sim_core_sources = \
@@ -40,6 +40,22 @@ tests_sim_smscsim_SOURCES = \
 	tests/sim/sim_submit.c \
 	tests/sim/sim_timer.c \
 	tests/sim/sim_timer.h
+
+# The MMSC simulator: libc only.
+tests_sim_mmscsim_SOURCES = \
+	tests/sim/mmsc.h \
+	tests/sim/mmsc_callback.c \
+	tests/sim/mmsc_check.c \
+	tests/sim/mmsc_control.c \
+	tests/sim/mmsc_count.c \
+	tests/sim/mmsc_http.c \
+	tests/sim/mmsc_main.c \
+	tests/sim/mmsc_submit.c \
+	tests/sim/mmsc_xml.c \
+	tests/sim/sim_timer.c \
+	tests/sim/sim_timer.h \
+	tests/sim/sim_util.c \
+	tests/sim/sim_util.h
 
 tests_sim_simctl_SOURCES = tests/sim/simctl.c
 
