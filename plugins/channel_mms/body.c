@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* body.c - see body.h. Order of parts: SOAP first, then one multipart with the SMIL first (TS 23.140
- * 8.7.1; RFC 2387). Content-IDs stand in brackets, references to them do not. */
+/* body.c - see body.h. Order of parts: SOAP first, then one multipart with the SMIL first
+ * (TS 23.140 8.7.1; RFC 2387). Content-IDs stand in brackets, references to them do not. */
 #include "body.h"
 
 #include <stdarg.h>
@@ -88,7 +88,10 @@ static int put_item(struct mms_body *b, const char *boundary, const struct mms_i
     say(b,
         "\r\n--%s-in\r\nContent-Type: %s\r\nContent-ID: <%s>\r\nContent-Location: %s\r\n"
         "Content-Transfer-Encoding: %s\r\n\r\n",
-        boundary, it->type, it->name, it->name, base64 ? "base64" : is_text ? "8bit" : "binary");
+        boundary, it->type, it->name, it->name,
+        base64    ? "base64"
+        : is_text ? "8bit"
+                  : "binary");
     if (!it->part->media) {
         if (it->part->len)
             inline_media(b, it->part, base64);
@@ -121,9 +124,8 @@ static int put_content(struct mms_body *b, const char *boundary, const struct mm
     bool has_smil = p->smil || p->made[0];
     int rc = 0;
     say(b, "\r\n--%s\r\nContent-Type: multipart/%s; boundary=\"%s-in\"\r\nContent-ID: <%s>\r\n",
-        boundary,
-        has_smil ? "related; type=\"application/smil\"; start=\"<smil>\"" : "mixed", boundary,
-        MMS_CONTENT_ID);
+        boundary, has_smil ? "related; type=\"application/smil\"; start=\"<smil>\"" : "mixed",
+        boundary, MMS_CONTENT_ID);
     if (has_smil)
         put_smil(b, boundary, p);
     for (uint32_t i = 0; i < p->n && !rc; i++)

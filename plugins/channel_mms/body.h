@@ -24,8 +24,8 @@ struct mms_body {
     bool failed;
 };
 
-/* soap alone as text/xml (plan NULL: a CancelReq), or a multipart with the content. \return 0, or CGW_E* of a media
- * part. */
+/* soap alone as text/xml (plan NULL: a CancelReq), or a multipart with the content. \return 0, or
+ * CGW_E* of a media part. */
 int mms_body_make(struct mms_body *b, const char *boundary, const char *soap, size_t soap_len,
                   const struct mms_plan *p, const struct mms_options *o, struct mms_media *media,
                   const struct cgw_host *host);

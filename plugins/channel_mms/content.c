@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* content.c - see content.h. Everything that may not travel is refused here, so that what is written
- * later needs no second look. */
+/* content.c - see content.h. Everything that may not travel is refused here, so that what is
+ * written later needs no second look. */
 #include "content.h"
 
 #include <stdarg.h>
@@ -38,10 +38,8 @@ static size_t utf8_len(const unsigned char *s, size_t n)
         unsigned char mask, lead;
         size_t len;
         uint32_t min;
-    } forms[] = {{0x80, 0, 1, 0},
-                 {0xE0, 0xC0, 2, 0x80},
-                 {0xF0, 0xE0, 3, 0x800},
-                 {0xF8, 0xF0, 4, 0x10000}};
+    } forms[] = {
+        {0x80, 0, 1, 0}, {0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}};
     for (size_t f = 0; f < 4; f++) {
         if ((s[0] & forms[f].mask) != forms[f].lead)
             continue;
@@ -53,8 +51,8 @@ static size_t utf8_len(const unsigned char *s, size_t n)
                 return 0;
             v = v << 6 | (s[i] & 0x3Fu);
         }
-        bool bad = v < forms[f].min || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) ||
-                   v == 0xFFFE || v == 0xFFFF;
+        bool bad = v < forms[f].min || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) || v == 0xFFFE ||
+                   v == 0xFFFF;
         return bad ? 0 : forms[f].len;
     }
     return 0;
@@ -260,10 +258,11 @@ static void make_smil(struct mms_plan *p, int64_t page_ms)
     struct writer w = {p->made, 0, sizeof p->made};
     uint32_t used = 0;
     bool open = false;
-    put(&w, "<smil><head><layout><root-layout width=\"100%%\" height=\"100%%\"/>"
-            "<region id=\"Image\" top=\"0\" left=\"0\" width=\"100%%\" height=\"70%%\" fit=\"meet\"/>"
-            "<region id=\"Text\" top=\"70%%\" left=\"0\" width=\"100%%\" height=\"30%%\"/>"
-            "</layout></head><body>");
+    put(&w,
+        "<smil><head><layout><root-layout width=\"100%%\" height=\"100%%\"/>"
+        "<region id=\"Image\" top=\"0\" left=\"0\" width=\"100%%\" height=\"70%%\" fit=\"meet\"/>"
+        "<region id=\"Text\" top=\"70%%\" left=\"0\" width=\"100%%\" height=\"30%%\"/>"
+        "</layout></head><body>");
     for (uint32_t i = 0; i < p->n; i++) {
         enum mms_item_kind kind = p->items[i].kind;
         if (!tags[kind])
@@ -276,8 +275,9 @@ static void make_smil(struct mms_plan *p, int64_t page_ms)
         }
         used |= place[kind];
         put(&w, "<%s src=\"%s\"", tags[kind], p->items[i].name);
-        put(&w, place[kind] == 4 ? "/>" : place[kind] == 1 ? " region=\"Text\"/>"
-                                                            : " region=\"Image\"/>");
+        put(&w, place[kind] == 4   ? "/>"
+                : place[kind] == 1 ? " region=\"Text\"/>"
+                                   : " region=\"Image\"/>");
     }
     put(&w, open ? "</par></body></smil>" : "</body></smil>");
     p->bytes += w.n + PART_OVERHEAD;
@@ -352,8 +352,7 @@ int mms_recipient(const struct mms_options *o, const struct cgw_address *to,
     return write_number(to->text, o->recipient_plus, o->recipient_suffix, ret);
 }
 
-int mms_sender(const struct mms_options *o, const struct cgw_address *from,
-               struct mm7_address *ret)
+int mms_sender(const struct mms_options *o, const struct cgw_address *from, struct mm7_address *ret)
 {
     const char *text = from->kind && from->text ? from->text : o->default_sender;
     ret->text[0] = '\0';

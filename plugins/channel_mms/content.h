@@ -21,11 +21,11 @@ struct mms_item {
 struct mms_plan {
     struct mms_item items[CGW_PARTS_MAX];
     uint32_t n;
-    const struct cgw_part *smil;  /* given, else NULL */
-    char subject[1024];           /* "" none */
+    const struct cgw_part *smil;                                              /* given, else NULL */
+    char subject[1024];                                                       /* "" none */
     char linked_id[128], replace_id[128], reply_size[16], reply_deadline[40]; /* HEADER parts */
-    uint64_t bytes;               /* of all content, the SMIL with it */
-    char made[MMS_SMIL_MAX];      /* SMIL made by us, "" none */
+    uint64_t bytes;          /* of all content, the SMIL with it */
+    char made[MMS_SMIL_MAX]; /* SMIL made by us, "" none */
 };
 
 /* \return 0, CGW_EINVAL or CGW_ELIMIT with why. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.c - see http.h. The one thing to know about libcurl here: when a kept connection dies under a
- * request, it sends the request again on a new one by itself. A message that may have been taken must
- * never be sent twice, so the body refuses to be rewound once a piece of it was handed out. */
+/* http.c - see http.h. The one thing to know about libcurl here: when a kept connection dies under
+ * a request, it sends the request again on a new one by itself. A message that may have been taken
+ * must never be sent twice, so the body refuses to be rewound once a piece of it was handed out. */
 #include "http.h"
 
 #include <curl/curl.h>
@@ -161,8 +161,8 @@ static int on_want_fd(CURL *easy, curl_socket_t fd, int what, void *arg, void *s
         h->host->unwatch_fd(h->inst, fd);
         return 0;
     }
-    uint32_t events = (what & CURL_POLL_IN ? CGW_FD_READ : 0) |
-                      (what & CURL_POLL_OUT ? CGW_FD_WRITE : 0);
+    uint32_t events =
+        (what & CURL_POLL_IN ? CGW_FD_READ : 0) | (what & CURL_POLL_OUT ? CGW_FD_WRITE : 0);
     return h->host->watch_fd(h->inst, fd, events, on_fd, h) ? -1 : 0;
 }
 

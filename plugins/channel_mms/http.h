@@ -11,7 +11,7 @@
 #define MMS_ANSWER_MAX 65536u
 
 enum mms_sent {
-    MMS_ANSWERED, /* `status`, `answer` */
+    MMS_ANSWERED,  /* `status`, `answer` */
     MMS_UNWRITTEN, /* nothing of the body left us; `why` */
     MMS_LOST       /* it may have left, there is no answer; `why` */
 };

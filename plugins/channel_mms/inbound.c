@@ -36,8 +36,8 @@ static void not_now(struct mms_channel *ch, uint64_t request)
 
 /* ---- requests that wait ---- */
 
-static struct mms_held *hold(struct mms_channel *ch, uint64_t request,
-                             const struct mm7_request *q, const char *response)
+static struct mms_held *hold(struct mms_channel *ch, uint64_t request, const struct mm7_request *q,
+                             const char *response)
 {
     for (uint32_t i = 0; i < MMS_HELD_MAX; i++) {
         struct mms_held *h = &ch->held[i];
@@ -103,9 +103,9 @@ static bool to_number(const struct mms_channel *ch, const char *text, struct per
     char bare[96];
     mms_address_strip(text, bare, sizeof bare);
     ret->text[0] = '\0';
-    return bare[0] && ch->host->address_normalise(CGW_ADDR_E164, bare,
-                                                  ch->o.region[0] ? ch->o.region : NULL, ret->text,
-                                                  sizeof ret->text) == 0;
+    return bare[0] &&
+           ch->host->address_normalise(CGW_ADDR_E164, bare, ch->o.region[0] ? ch->o.region : NULL,
+                                       ret->text, sizeof ret->text) == 0;
 }
 
 static bool is_ours(const struct mms_channel *ch, const char *text)
@@ -342,16 +342,16 @@ static void on_deliver(struct mms_channel *ch, uint64_t request, struct mm7_requ
         reply(ch, request, 200, &q->dialect, "DeliverRsp", q->transaction, 2002, "Address error");
         let_go(ch, h);
     } else {
-        struct cgw_inbound m = {.size = sizeof m,
-                                .kind = CGW_IN_TEXT,
-                                .from = {CGW_ADDR_E164, (uint32_t)strlen(from.text), from.text},
-                                .to = {*to == '+' ? CGW_ADDR_E164 : CGW_ADDR_SHORTCODE,
-                                       (uint32_t)strlen(to), to},
-                                .n_parts = parts.n,
-                                .parts = parts.v,
-                                .peer_id = q->linked_id[0] ? q->linked_id : q->transaction,
-                                .arrived_utc_ms = ch->host->now_utc_ms(),
-                                .ack = ack_of(ch, h)};
+        struct cgw_inbound m = {
+            .size = sizeof m,
+            .kind = CGW_IN_TEXT,
+            .from = {CGW_ADDR_E164, (uint32_t)strlen(from.text), from.text},
+            .to = {*to == '+' ? CGW_ADDR_E164 : CGW_ADDR_SHORTCODE, (uint32_t)strlen(to), to},
+            .n_parts = parts.n,
+            .parts = parts.v,
+            .peer_id = q->linked_id[0] ? q->linked_id : q->transaction,
+            .arrived_utc_ms = ch->host->now_utc_ms(),
+            .ack = ack_of(ch, h)};
         if (q->reply_charging_id[0])
             m.provider_id = q->reply_charging_id;
         if (pass_inbound(ch, h, &m))

@@ -21,8 +21,8 @@ void mms_count(struct mms_channel *ch, enum mms_counter c)
 void mms_id_normal(char *id)
 {
     size_t n = strlen(id);
-    bool wrapped = n > 2 && ((id[0] == '<' && id[n - 1] == '>') ||
-                             (id[0] == '"' && id[n - 1] == '"'));
+    bool wrapped =
+        n > 2 && ((id[0] == '<' && id[n - 1] == '>') || (id[0] == '"' && id[n - 1] == '"'));
     if (wrapped) {
         memmove(id, id + 1, n - 2);
         id[n - 2] = '\0';
@@ -128,9 +128,8 @@ void mms_op_destroy(void *arg)
 static uint32_t free_slots(struct mms_channel *ch, uint32_t lane, int64_t now_ms)
 {
     uint32_t limit = ch->pace.limit < ch->o.window ? ch->pace.limit : ch->o.window;
-    uint32_t keep = lane == CGW_LANE_URGENT || limit < 2
-                        ? 0
-                        : (limit * ch->o.urgent_percent + 99) / 100;
+    uint32_t keep =
+        lane == CGW_LANE_URGENT || limit < 2 ? 0 : (limit * ch->o.urgent_percent + 99) / 100;
     if (!ch->started || ch->draining || now_ms < ch->pace.until_ms || now_ms < ch->down_until_ms ||
         limit <= ch->n_used + keep)
         return 0;
@@ -199,7 +198,7 @@ void mms_op_health(void *arg, struct cgw_health *ret)
                                .since_utc_ms = ch->since_utc_ms};
     if (!up)
         (void)snprintf(ret->text, sizeof ret->text, "%s",
-                       ch->draining  ? "draining"
+                       ch->draining     ? "draining"
                        : ch->trouble[0] ? ch->trouble
                                         : "not started");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* instance.h - one account at one MMSC: its slots, its credit, what it holds for the gateway. Private
- * to this folder. Everything runs on the loop thread but mms_op_check. */
+/* instance.h - one account at one MMSC: its slots, its credit, what it holds for the gateway.
+ * Private to this folder. Everything runs on the loop thread but mms_op_check. */
 #ifndef MMS_INSTANCE_H
 #define MMS_INSTANCE_H
 
@@ -8,10 +8,11 @@
 #include "known.h"
 #include "rate.h"
 
-#define MMS_SIDE_SLOTS 2u   /* CancelReqs in flight, beside the window */
+#define MMS_SIDE_SLOTS 2u    /* CancelReqs in flight, beside the window */
 #define MMS_CANCELS_MAX 256u /* waiting to be written */
-#define MMS_HELD_MAX 256u   /* requests of the MMSC that are not answered yet: the gateway's own bound */
-#define MMS_TAKE_MAX 64u    /* messages of one submit(): keeps the call under its 10 ms */
+#define MMS_HELD_MAX                                                                               \
+    256u /* requests of the MMSC that are not answered yet: the gateway's own bound */
+#define MMS_TAKE_MAX 64u /* messages of one submit(): keeps the call under its 10 ms */
 
 enum mms_counter {
     MMS_C_WRITTEN,
@@ -79,7 +80,7 @@ struct mms_channel {
     struct mms_plan plan; /* of the message being written */
     struct mms_bucket bucket;
     struct mms_pace pace;
-    struct mms_held *held; /* owned, MMS_HELD_MAX */
+    struct mms_held *held;        /* owned, MMS_HELD_MAX */
     char (*cancels)[MMS_ID_SIZE]; /* owned, a ring of MMS_CANCELS_MAX */
     uint32_t cancel_first, n_cancels;
     uint32_t credit[CGW_LANES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* known.h - which MessageIDs this account accepted lately: for reports that name sender and recipient
- * the wrong way round, for reports that come before their SubmitRsp, and for CancelReq. The newest
- * 16,384; older ones are the gateway's to know. */
+/* known.h - which MessageIDs this account accepted lately: for reports that name sender and
+ * recipient the wrong way round, for reports that come before their SubmitRsp, and for CancelReq.
+ * The newest 16,384; older ones are the gateway's to know. */
 #ifndef MMS_KNOWN_H
 #define MMS_KNOWN_H
 

@@ -49,8 +49,7 @@ static uint32_t make_room(struct mms_media *c, size_t need)
             const struct mms_blob *b = c->blobs[i];
             if (!b)
                 empty = i;
-            else if (!b->refs &&
-                     (oldest == MMS_MEDIA_ENTRIES || b->used < c->blobs[oldest]->used))
+            else if (!b->refs && (oldest == MMS_MEDIA_ENTRIES || b->used < c->blobs[oldest]->used))
                 oldest = i;
         }
         if (empty < MMS_MEDIA_ENTRIES && c->bytes + need <= MMS_MEDIA_CACHE_BYTES)

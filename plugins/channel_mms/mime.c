@@ -44,9 +44,9 @@ static void take_leaf(struct mms_mime *m, GMimeObject *object)
     copy(leaf->id, sizeof leaf->id, g_mime_object_get_content_id(object));
     copy(leaf->location, sizeof leaf->location, location);
     GMimeStream *out = g_mime_stream_mem_new();
+    g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(out), FALSE); /* the bytes outlive it */
     (void)g_mime_data_wrapper_write_to_stream(content, out);
     GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(out));
-    g_byte_array_ref(bytes);
     g_object_unref(out);
     m->keep[m->n] = bytes;
     leaf->data = bytes->len ? (const char *)bytes->data : "";
@@ -69,8 +69,7 @@ static void walk(struct mms_mime *m, GMimeObject *top)
         bool is_multi = GMIME_IS_MULTIPART(object);
         if (!is_multi)
             take_leaf(m, object);
-        if (is_multi &&
-            stack[depth].next < g_mime_multipart_get_count(GMIME_MULTIPART(object))) {
+        if (is_multi && stack[depth].next < g_mime_multipart_get_count(GMIME_MULTIPART(object))) {
             GMimeObject *part =
                 g_mime_multipart_get_part(GMIME_MULTIPART(object), stack[depth].next++);
             if (depth + 1 == MMS_MIME_DEPTH_MAX) {
@@ -156,8 +155,7 @@ void mms_mime_done(struct mms_mime *m)
 void mms_mime_charset(const char *content_type, char *out, size_t size)
 {
     out[0] = '\0';
-    GMimeContentType *type =
-        content_type ? g_mime_content_type_parse(NULL, content_type) : NULL;
+    GMimeContentType *type = content_type ? g_mime_content_type_parse(NULL, content_type) : NULL;
     if (!type)
         return;
     copy(out, size, g_mime_content_type_get_parameter(type, "charset"));

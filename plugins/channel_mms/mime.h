@@ -13,19 +13,19 @@
 #define MMS_MIME_DEPTH_MAX 8u
 
 struct mms_leaf {
-    char type[80];     /* "image/jpeg", lower case */
-    char charset[40];  /* "" = not said */
-    char id[128];      /* Content-ID without brackets */
+    char type[80];      /* "image/jpeg", lower case */
+    char charset[40];   /* "" = not said */
+    char id[128];       /* Content-ID without brackets */
     char location[128]; /* Content-Location or file name */
-    const char *data;  /* decoded */
+    const char *data;   /* decoded */
     size_t len;
 };
 
 struct mms_mime {
     struct mms_leaf leaves[MMS_LEAVES_MAX];
     uint32_t n;
-    uint32_t root;     /* the leaf that `start` names, else the first that is XML, else the first */
-    uint32_t skipped;  /* leaves beyond the bounds */
+    uint32_t root;    /* the leaf that `start` names, else the first that is XML, else the first */
+    uint32_t skipped; /* leaves beyond the bounds */
     void *keep[MMS_LEAVES_MAX]; /* owned: GByteArray */
 };
 

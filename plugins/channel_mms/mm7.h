@@ -62,24 +62,24 @@ const char *mm7_write_response(struct mms_xw *w, const struct mm7_dialect *d, co
 /* ---- what we read ---- */
 struct mm7_answer {
     bool has_code;
-    int code;           /* StatusCode */
-    int detail_code;    /* StatusCode inside Details, 0 none: partial success for one person */
-    char text[160];     /* StatusText, else the fault string */
+    int code;        /* StatusCode */
+    int detail_code; /* StatusCode inside Details, 0 none: partial success for one person */
+    char text[160];  /* StatusText, else the fault string */
     char message_id[128];
-    char name[32];      /* of the body's first element */
+    char name[32]; /* of the body's first element */
 };
 int mm7_read_answer(const struct mms_xml *x, struct mm7_answer *ret);
 
 enum mm7_kind { MM7_OTHER, MM7_DELIVER, MM7_REPORT, MM7_READ_REPLY };
 struct mm7_request {
     enum mm7_kind kind;
-    struct mm7_dialect dialect;     /* of the sender: our answer uses it */
-    char transaction[160];          /* exactly as it came, white space and all: it is echoed */
+    struct mm7_dialect dialect; /* of the sender: our answer uses it */
+    char transaction[160];      /* exactly as it came, white space and all: it is echoed */
     char message_id[128], linked_id[128], reply_charging_id[128];
     char sender[96], recipient[96]; /* as written, first one */
     char vaspid[64], vasid[64], relay_id[64], applic_id[64], aux[128];
-    char status[40];                /* MMStatus */
-    char details[256];              /* extension, text, date: for people */
+    char status[40];   /* MMStatus */
+    char details[256]; /* extension, text, date: for people */
     char subject[512];
     char href[128];
 };

@@ -132,8 +132,7 @@ static void write_submit(struct mms_xw *w, const struct mm7_dialect *d, const st
 }
 
 /* A ReplaceReq has no recipients, class, expiry or subject: the message keeps those it has. */
-static void write_replace(struct mms_xw *w, const struct mm7_dialect *d,
-                          const struct mm7_submit *s)
+static void write_replace(struct mms_xw *w, const struct mm7_dialect *d, const struct mm7_submit *s)
 {
     mms_xw_open(w, "ReplaceReq", d->ns);
     sender(w, d, s->vaspid, s->vasid, &s->sender);
@@ -187,8 +186,7 @@ static void status(struct mms_xw *w, const struct mm7_dialect *d, const char *na
 }
 
 const char *mm7_write_response(struct mms_xw *w, const struct mm7_dialect *d, const char *name,
-                               const char *transaction, int code, const char *text,
-                               size_t *ret_len)
+                               const char *transaction, int code, const char *text, size_t *ret_len)
 {
     if (mms_xw_begin(w))
         return NULL;

@@ -32,7 +32,8 @@
 #define TRISTATE "unset|true|false"
 #define PARTIES "unset|Sender|Recipient|Both|Neither|ThirdParty"
 #define CONTENT_CLASSES                                                                            \
-    "unset|text|image-basic|image-rich|video-basic|video-rich|megapixel|content-basic|content-rich"
+    "unset|text|image-basic|image-rich|video-basic|video-rich|megapixel|content-basic|content-"    \
+    "rich"
 
 const struct cgw_option mms_option_schema[] = {
     STR("url", CGW_OPTF_REQUIRED, NULL, 511, "where the MMSC takes MM7, http or https"),

@@ -39,7 +39,7 @@ struct mms_options {
     char service_code[64], linked_id[128];
     const char *class_of[CGW_CLASS_EMERGENCY + 1]; /* MessageClass, NULL = left out */
     bool ask_read;
-    uint32_t report;                       /* 0 wanted, 1 always, 2 never */
+    uint32_t report; /* 0 wanted, 1 always, 2 never */
     bool priority_by_lane;
     const char *adaptations, *distribution, *drm; /* "true", "false", NULL */
     const char *charged_party, *content_class;    /* NULL = left out */

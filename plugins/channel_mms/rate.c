@@ -77,8 +77,8 @@ int64_t mms_pace_throttled(struct mms_pace *p, int64_t written_ms, int64_t at_le
     p->limit = p->limit > 1 ? p->limit / 2 : 1;
     p->good = 0;
     p->until_ms = now_ms + pause;
-    p->next_pause_ms = p->next_pause_ms * 2 < p->pause_max_ms ? p->next_pause_ms * 2
-                                                              : p->pause_max_ms;
+    p->next_pause_ms =
+        p->next_pause_ms * 2 < p->pause_max_ms ? p->next_pause_ms * 2 : p->pause_max_ms;
     return pause;
 }
 

@@ -27,11 +27,11 @@ struct mms_pace {
     uint32_t good;                   /* accepted since the limit last grew */
     int64_t cut_ms;                  /* when it was last cut */
 };
-void mms_pace_init(struct mms_pace *p, uint32_t window, int64_t pause_min_ms,
-                   int64_t pause_max_ms);
+void mms_pace_init(struct mms_pace *p, uint32_t window, int64_t pause_min_ms, int64_t pause_max_ms);
 void mms_pace_good(struct mms_pace *p);
 /* An answer to what was written at written_ms says stop: one pause per event, however many answers
- * of the same window tell of it. at_least_ms: what the peer asked for, 0 none. \return the pause. */
+ * of the same window tell of it. at_least_ms: what the peer asked for, 0 none. \return the pause.
+ */
 int64_t mms_pace_throttled(struct mms_pace *p, int64_t written_ms, int64_t at_least_ms,
                            int64_t now_ms);
 void mms_pace_probe(struct mms_pace *p); /* one at a time until something is good */

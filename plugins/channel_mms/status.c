@@ -26,9 +26,9 @@ static const struct row MM7[] = {
 /* Without a StatusCode. 2xx and 5xx may stand behind a message that was taken: whoever sends it
  * again may send it twice. */
 static const struct row HTTP[] = {
-    {200, 299, {MMS_UNSURE, 0}},   {401, 401, {MMS_ACCOUNT, 0}},  {403, 405, {MMS_ACCOUNT, 0}},
-    {407, 407, {MMS_ACCOUNT, 0}},  {408, 408, {MMS_RETRY, 0}},    {429, 429, {MMS_THROTTLE, 0}},
-    {503, 503, {MMS_THROTTLE, 0}}, {500, 599, {MMS_UNSURE, 0}},   {300, 399, {MMS_ACCOUNT, 0}},
+    {200, 299, {MMS_UNSURE, 0}},   {401, 401, {MMS_ACCOUNT, 0}}, {403, 405, {MMS_ACCOUNT, 0}},
+    {407, 407, {MMS_ACCOUNT, 0}},  {408, 408, {MMS_RETRY, 0}},   {429, 429, {MMS_THROTTLE, 0}},
+    {503, 503, {MMS_THROTTLE, 0}}, {500, 599, {MMS_UNSURE, 0}},  {300, 399, {MMS_ACCOUNT, 0}},
 };
 
 static const char *const NAMES[] = {

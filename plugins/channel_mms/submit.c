@@ -176,8 +176,7 @@ static const char *write_soap(struct mms_channel *ch, const struct cgw_message *
 static void name_transaction(struct mms_channel *ch, struct mms_slot *s)
 {
     (void)snprintf(s->transaction, sizeof s->transaction, "%08llx-%llx",
-                   (unsigned long long)(ch->nonce & 0xffffffffu),
-                   (unsigned long long)++ch->serial);
+                   (unsigned long long)(ch->nonce & 0xffffffffu), (unsigned long long)++ch->serial);
 }
 
 /* \return 0, or what to complete it with, and why. */
@@ -340,8 +339,8 @@ static void refused(struct mms_channel *ch, const struct mms_slot *s, struct mms
         r->result = CGW_RES_REFUSED_RETRY;
         r->flags = CGW_RESF_THROTTLED; /* nothing is wrong with the message */
         r->retry_after_ms = v.after_ms ? v.after_ms : ch->o.account_wait_ms;
-        (void)snprintf(why, sizeof why, "the MMSC refuses the account: %s %d %.150s",
-                       r->code_space, r->code, r->raw);
+        (void)snprintf(why, sizeof why, "the MMSC refuses the account: %s %d %.150s", r->code_space,
+                       r->code, r->raw);
         mms_down(ch, r->retry_after_ms, why);
         mms_count(ch, MMS_C_REFUSED);
         break;
@@ -413,8 +412,7 @@ static void cancel_later(struct mms_channel *ch, const char *id)
 static bool cancel_send(struct mms_channel *ch, const char *id)
 {
     struct mms_slot *s = slot_take(ch, true);
-    struct mm7_cancel c = {
-        .vaspid = ch->o.vaspid, .vasid = ch->o.vasid, .message_id = id};
+    struct mm7_cancel c = {.vaspid = ch->o.vaspid, .vasid = ch->o.vasid, .message_id = id};
     const struct cgw_address nobody = {0};
     size_t len = 0;
     if (!s)
@@ -425,8 +423,8 @@ static bool cancel_send(struct mms_channel *ch, const char *id)
     c.transaction = s->transaction;
     (void)mms_sender(&ch->o, &nobody, &c.sender);
     const char *soap = mm7_write_cancel(&ch->xw, &ch->o.dialect, &c, &len);
-    if (!soap || mms_body_make(&s->body, ch->boundary, soap, len, NULL, &ch->o, &ch->media,
-                               ch->host) ||
+    if (!soap ||
+        mms_body_make(&s->body, ch->boundary, soap, len, NULL, &ch->o, &ch->media, ch->host) ||
         mms_http_send(ch->http, &s->call, &s->body, false, 0))
         slot_give(ch, s);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xml.c - see xml.h. The reader listens to libxml2's SAX events and keeps a flat list of elements:
- * there is no tree to expand anything into, and the first DOCTYPE stops the parser before its inside
- * is looked at. */
+ * there is no tree to expand anything into, and the first DOCTYPE stops the parser before its
+ * inside is looked at. */
 #include "xml.h"
 
 #include <libxml/parser.h>
@@ -115,8 +115,8 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
     node->ns = ns ? put_string(r, ns, strlen((const char *)ns)) : 0;
     for (int i = 0; i < n_attrs; i++)
         if (!strcasecmp((const char *)attrs[5 * i], "href"))
-            node->href = put_string(r, attrs[5 * i + 3],
-                                    (size_t)(attrs[5 * i + 4] - attrs[5 * i + 3]));
+            node->href =
+                put_string(r, attrs[5 * i + 3], (size_t)(attrs[5 * i + 4] - attrs[5 * i + 3]));
     r->open = (int32_t)r->n++;
 }
 
@@ -192,9 +192,9 @@ static const xmlSAXHandler HANDLER = {
 static const char *real_charset(const char *said)
 {
     static const char *const supersets[][2] = {
-        {"gb2312", "GB18030"}, {"gbk", "GB18030"},      {"gb_2312-80", "GB18030"},
-        {"euc-kr", "CP949"},   {"ks_c_5601", "CP949"},  {"ks_c_5601-1987", "CP949"},
-        {"utf8", "UTF-8"},     {"us-ascii", "UTF-8"},   {"ascii", "UTF-8"},
+        {"gb2312", "GB18030"},  {"gbk", "GB18030"},     {"gb_2312-80", "GB18030"},
+        {"euc-kr", "CP949"},    {"ks_c_5601", "CP949"}, {"ks_c_5601-1987", "CP949"},
+        {"utf8", "UTF-8"},      {"us-ascii", "UTF-8"},  {"ascii", "UTF-8"},
         {"big5", "BIG5-HKSCS"}, {"shift_jis", "CP932"},
     };
     for (size_t i = 0; i < sizeof supersets / sizeof supersets[0]; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cb_listen.h - the callback listener of the small host: takes HTTP requests of a simulator and hands
- * them to a route of the plugin. One request per connection, turned by whoever runs the loop. */
+/* cb_listen.h - the callback listener of the small host: takes HTTP requests of a simulator and
+ * hands them to a route of the plugin. One request per connection, turned by whoever runs the loop.
+ */
 #ifndef CB_LISTEN_H
 #define CB_LISTEN_H
 

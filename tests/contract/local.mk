@@ -39,7 +39,8 @@ mms_bench_sources = tests/contract/mms_bench.c tests/contract/mms_bench.h tests/
 	tests/contract/mini_host.c tests/contract/mini_host.h tests/contract/sim_peer.c tests/contract/sim_peer.h
 
 check_PROGRAMS += tests/contract/mms_harness
-tests_contract_mms_harness_SOURCES = tests/contract/mms_harness.c $(mms_bench_sources)
+tests_contract_mms_harness_SOURCES = tests/contract/mms_harness.c tests/contract/mms_harness.h \
+	tests/contract/mms_cases_answer.c tests/contract/mms_cases_inbound.c tests/contract/mms_cases_submit.c $(mms_bench_sources)
 tests_contract_mms_harness_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS)
 tests_contract_mms_harness_LDADD = $(MMS_LIBS)
 TESTS += tests/contract/mms_harness

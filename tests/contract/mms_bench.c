@@ -196,8 +196,7 @@ static void feed(struct mms_bench *b)
     int64_t not_after = utc_ms() + b->valid_for_ms;
     while (n < want && n < b->in.credit[b->lane] && n < b->batch && n < 256 &&
            b->next_token < MINI_TOKENS) {
-        which[n] = n < b->n_again ? b->again[b->n_again - 1 - n]
-                                  : b->given + n - b->n_again;
+        which[n] = n < b->n_again ? b->again[b->n_again - 1 - n] : b->given + n - b->n_again;
         (void)make(b, which[n], &msgs[n], parts[n], texts[n], to[n]);
         msgs[n].not_after_utc_ms = not_after;
         b->logical[b->next_token++] = which[n];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mms_bench.h - one bench for channel_mms: simulator, plugin, callback listener and traffic. Shared by
- * the contract tests and the measuring program. */
+/* mms_bench.h - one bench for channel_mms: simulator, plugin, callback listener and traffic. Shared
+ * by the contract tests and the measuring program. */
 #ifndef MMS_BENCH_H
 #define MMS_BENCH_H
 

@@ -79,13 +79,8 @@ int sim_peer_start(struct sim_peer *p, const char *const *args)
 int sim_peer_start_as(struct sim_peer *p, const char *program, const char *const *args)
 {
     char port_file[96], control[96];
-    const char *argv[ARGS_MAX] = {program,
-                                  "--listen",
-                                  "127.0.0.1:0",
-                                  "--port-file",
-                                  port_file,
-                                  "--control",
-                                  control};
+    const char *argv[ARGS_MAX] = {program,   "--listen",  "127.0.0.1:0", "--port-file",
+                                  port_file, "--control", control};
     size_t n = 7;
     memset(p, 0, sizeof *p);
     p->control = p->tls_stdin = -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mmsc_callback.c - what an MMSC sends by itself: delivery reports, read replies, messages of people.
- * Each is repeated until it is answered 1000, as real centres do; one connection per request. */
+/* mmsc_callback.c - what an MMSC sends by itself: delivery reports, read replies, messages of
+ * people. Each is repeated until it is answered 1000, as real centres do; one connection per
+ * request. */
 #include "mmsc.h"
 
 #include <arpa/inet.h>
@@ -89,7 +90,8 @@ static void settle(struct sim *sim, struct post *p)
 {
     struct mmsc_str answer = {(const char *)sim_buf_at(&p->in), sim_buf_left(&p->in)};
     int status = answer.len > 12 ? atoi(answer.at + 9) : 0;
-    struct mmsc_str code = mmsc_text(answer, "StatusCode"), tid = mmsc_text(answer, "TransactionID");
+    struct mmsc_str code = mmsc_text(answer, "StatusCode"),
+                    tid = mmsc_text(answer, "TransactionID");
     bool ok = status == 200 && code.at && code.len == 4 && !memcmp(code.at, "1000", 4);
     if (ok && (!tid.at || tid.len != strlen(p->tid) || memcmp(tid.at, p->tid, tid.len) != 0))
         sim->stats.echo_wrong++;
@@ -174,8 +176,7 @@ static bool begin(struct sim *sim, struct post *p, uint32_t i)
     p->sent = 0;
     p->until_ms = sim->now_ms + POST_MS;
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (p->fd < 0 ||
-        (connect(p->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) ||
+    if (p->fd < 0 || (connect(p->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) ||
         epoll_ctl(sim->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev)) {
         if (p->fd >= 0)
             close(p->fd);
@@ -261,8 +262,10 @@ static void people(struct sim *sim, struct sim_buf *b, const struct mmsc_report 
     const char *to = r->person, *from = r->sender;
     if (sim->knobs.report_swap)
         to = r->sender, from = r->person;
-    sim_buf_printf(b, bare ? "<Recipient>%s/TYPE=PLMN</Recipient>"
-                           : "<Recipient><Number>+%s</Number></Recipient>", to);
+    sim_buf_printf(b,
+                   bare ? "<Recipient>%s/TYPE=PLMN</Recipient>"
+                        : "<Recipient><Number>+%s</Number></Recipient>",
+                   to);
     sim_buf_printf(b, bare ? "<Sender>%s</Sender>" : "<Sender><Number>%s</Number></Sender>", from);
 }
 
@@ -274,8 +277,9 @@ static void say(struct sim *sim, const struct mmsc_report *r, bool read)
     begin_soap(sim, &b, p, name);
     sim_buf_printf(&b, "<MMSRelayServerID>sim</MMSRelayServerID><MessageID>%s</MessageID>", r->id);
     people(sim, &b, r);
-    sim_buf_printf(&b, "<TimeStamp>2026-3-4T10:34:50+08:00</TimeStamp><MMStatus>%s</MMStatus></%s>"
-                       "</env:Body></env:Envelope>",
+    sim_buf_printf(&b,
+                   "<TimeStamp>2026-3-4T10:34:50+08:00</TimeStamp><MMStatus>%s</MMStatus></%s>"
+                   "</env:Body></env:Envelope>",
                    read ? "Read" : sim->knobs.report_status, name);
     set_body(p, &b);
     sim_buf_done(&b);
@@ -310,7 +314,8 @@ bool mmsc_mo(struct sim *sim, const char *from, const char *to, const char *text
     struct sim_buf b = {0};
     if (!sim->knobs.callback[0])
         return false;
-    struct post *p = post_new(sim, POST_MO, "multipart/related; boundary=mo; type=\"text/xml\"; start=\"<soap>\"");
+    struct post *p = post_new(
+        sim, POST_MO, "multipart/related; boundary=mo; type=\"text/xml\"; start=\"<soap>\"");
     sim_buf_printf(&b, "--mo\r\nContent-Type: text/xml\r\nContent-ID: <soap>\r\n\r\n");
     begin_soap(sim, &b, p, "DeliverReq");
     sim_buf_printf(&b,
@@ -321,7 +326,8 @@ bool mmsc_mo(struct sim *sim, const char *from, const char *to, const char *text
                    "text/plain; charset=utf-8\r\n\r\n%s\r\n",
                    p->tid[0] == ' ' ? p->tid + 1 : p->tid, from, to, text);
     if (media) {
-        sim_buf_printf(&b, "--in\r\nContent-Type: image/jpeg\r\nContent-Location: photo.jpg\r\n\r\n");
+        sim_buf_printf(&b,
+                       "--in\r\nContent-Type: image/jpeg\r\nContent-Location: photo.jpg\r\n\r\n");
         for (int64_t i = 0; i < media; i++)
             sim_buf_put(&b, "\xff", 1);
         sim_buf_printf(&b, "\r\n");

@@ -46,20 +46,49 @@ void mmsc_complaints_json(struct sim_buf *out)
     sim_buf_printf(out, "}");
 }
 
-static const char *const SUBMIT_ORDER[] = {
-    "MM7Version",    "SenderIdentification", "Recipients",        "ServiceCode",
-    "LinkedID",      "MessageClass",         "TimeStamp",         "ReplyCharging",
-    "EarliestDeliveryTime", "ExpiryDate",    "DeliveryReport",    "ReadReply",
-    "Priority",      "Subject",              "ChargedParty",      "ChargedPartyID",
-    "DistributionIndicator", "DeliveryCondition", "ApplicID",     "ReplyApplicID",
-    "AuxApplicInfo", "ContentClass",         "DRMContent",        "Content",
-    NULL};
-static const char *const REPLACE_ORDER[] = {
-    "MM7Version",           "SenderIdentification",  "MessageID", "ServiceCode", "TimeStamp",
-    "EarliestDeliveryTime", "ReadReply", "DistributionIndicator", "ApplicID", "ReplyApplicID",
-    "AuxApplicInfo", "ContentClass", "DRMContent", "Content", NULL};
-static const char *const CANCEL_ORDER[] = {"MM7Version",    "SenderIdentification", "MessageID",
-                                           "ApplicID",      "ReplyApplicID", "AuxApplicInfo", NULL};
+static const char *const SUBMIT_ORDER[] = {"MM7Version",
+                                           "SenderIdentification",
+                                           "Recipients",
+                                           "ServiceCode",
+                                           "LinkedID",
+                                           "MessageClass",
+                                           "TimeStamp",
+                                           "ReplyCharging",
+                                           "EarliestDeliveryTime",
+                                           "ExpiryDate",
+                                           "DeliveryReport",
+                                           "ReadReply",
+                                           "Priority",
+                                           "Subject",
+                                           "ChargedParty",
+                                           "ChargedPartyID",
+                                           "DistributionIndicator",
+                                           "DeliveryCondition",
+                                           "ApplicID",
+                                           "ReplyApplicID",
+                                           "AuxApplicInfo",
+                                           "ContentClass",
+                                           "DRMContent",
+                                           "Content",
+                                           NULL};
+static const char *const REPLACE_ORDER[] = {"MM7Version",
+                                            "SenderIdentification",
+                                            "MessageID",
+                                            "ServiceCode",
+                                            "TimeStamp",
+                                            "EarliestDeliveryTime",
+                                            "ReadReply",
+                                            "DistributionIndicator",
+                                            "ApplicID",
+                                            "ReplyApplicID",
+                                            "AuxApplicInfo",
+                                            "ContentClass",
+                                            "DRMContent",
+                                            "Content",
+                                            NULL};
+static const char *const CANCEL_ORDER[] = {"MM7Version", "SenderIdentification", "MessageID",
+                                           "ApplicID",   "ReplyApplicID",        "AuxApplicInfo",
+                                           NULL};
 static const char *const SENDER_ORDER[] = {"VASPID", "VASID", "SenderAddress", NULL};
 
 static void check_order(struct sim *sim, struct mmsc_str soap)
@@ -105,8 +134,7 @@ static void check_expiry(struct sim *sim, struct mmsc_str soap)
 }
 
 /* Every cid: has its part, with brackets; every src of the SMIL too. */
-static void check_references(struct sim *sim, const struct mmsc_request *req,
-                             struct mmsc_str soap)
+static void check_references(struct sim *sim, const struct mmsc_request *req, struct mmsc_str soap)
 {
     struct mmsc_str body = {req->body, req->len};
     static const char mark[] = "href=\"cid:";
@@ -127,8 +155,8 @@ static void check_references(struct sim *sim, const struct mmsc_request *req,
             break;
         at += 5;
         size_t skip = strncmp(at, "cid:", 4) ? 0 : 4;
-        (void)snprintf(part, sizeof part, "Content-ID: <%.*s>",
-                       (int)(strcspn(at, "\"") - skip), at + skip);
+        (void)snprintf(part, sizeof part, "Content-ID: <%.*s>", (int)(strcspn(at, "\"") - skip),
+                       at + skip);
         if (!mmsc_has(body, part))
             mmsc_complain(sim, "smil_reference", (struct mmsc_str){part, strlen(part)});
     }
@@ -145,8 +173,8 @@ static void check_headers(struct sim *sim, const struct mmsc_request *req, struc
         mmsc_complain(sim, "content_type", req->content_type);
     if (sim->knobs.require_header[0]) {
         char name[128];
-        (void)snprintf(name, sizeof name, "%.*s",
-                       (int)strcspn(sim->knobs.require_header, ":"), sim->knobs.require_header);
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(sim->knobs.require_header, ":"),
+                       sim->knobs.require_header);
         struct mmsc_str v = mmsc_header(req->headers, name);
         const char *want = sim->knobs.require_header + strlen(name);
         want += strspn(want, ": ");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mmsc_control.c - the control socket, in the manner of smscsim: a line in, a line of JSON out; and the
- * knobs. Bounds: 16 clients, 64 KiB a line. */
+/* mmsc_control.c - the control socket, in the manner of smscsim: a line in, a line of JSON out; and
+ * the knobs. Bounds: 16 clients, 64 KiB a line. */
 #include "mmsc.h"
 
 #include <errno.h>
@@ -39,7 +39,10 @@ static const struct {
     const char *name;
     size_t at, size;
 } WORDS[] = {
-#define W(name) {#name, offsetof(struct mmsc_knobs, name), sizeof(((struct mmsc_knobs *)0)->name)}
+#define W(name)                                                                                    \
+    {                                                                                              \
+#name, offsetof(struct mmsc_knobs, name), sizeof(((struct mmsc_knobs *)0)->name)           \
+    }
     W(report_status), W(callback), W(callback_auth), W(auth), W(require_header),
 #undef W
 };

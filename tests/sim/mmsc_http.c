@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mmsc_http.c - as much of HTTP/1.1 as a server for one client needs: kept connections, Content-Length
- * bodies, one request at a time per connection. Must not look into bodies. */
+/* mmsc_http.c - as much of HTTP/1.1 as a server for one client needs: kept connections,
+ * Content-Length bodies, one request at a time per connection. Must not look into bodies. */
 #include "mmsc.h"
 
 #include <errno.h>
@@ -42,8 +42,7 @@ int mmsc_listen(struct sim *sim, uint16_t port, uint16_t *ret_port)
     sim->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     (void)setsockopt(sim->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (sim->listen_fd < 0 || bind(sim->listen_fd, (struct sockaddr *)&a, sizeof a) ||
-        listen(sim->listen_fd, 512) ||
-        getsockname(sim->listen_fd, (struct sockaddr *)&a, &len) ||
+        listen(sim->listen_fd, 512) || getsockname(sim->listen_fd, (struct sockaddr *)&a, &len) ||
         epoll_ctl(sim->epoll_fd, EPOLL_CTL_ADD, sim->listen_fd, &ev))
         return -errno;
     *ret_port = ntohs(a.sin_port);
@@ -172,7 +171,8 @@ void mmsc_answer(struct sim *sim, uint64_t id, int status, const char *type, con
     c->busy = false;
     sim->open--;
     c->closing = sim->knobs.close_after && c->served >= sim->knobs.close_after;
-    sim_buf_printf(&c->out, "HTTP/1.1 %d Simulated\r\nContent-Type: %s\r\n%s%sContent-Length: %zu\r\n\r\n",
+    sim_buf_printf(&c->out,
+                   "HTTP/1.1 %d Simulated\r\nContent-Type: %s\r\n%s%sContent-Length: %zu\r\n\r\n",
                    status, type, more, c->closing ? "Connection: close\r\n" : "", len);
     sim_buf_put(&c->out, body, len);
     conn_write(sim, index);

@@ -12,10 +12,11 @@
 
 static int usage(const char *why)
 {
-    fprintf(stderr,
-            "mmscsim: %s\nusage: mmscsim [--listen ADDRESS:PORT] [--port-file FILE] [--control PATH] "
-            "[--KNOB VALUE]...\nknobs: tests/sim/README.md\n",
-            why);
+    fprintf(
+        stderr,
+        "mmscsim: %s\nusage: mmscsim [--listen ADDRESS:PORT] [--port-file FILE] [--control PATH] "
+        "[--KNOB VALUE]...\nknobs: tests/sim/README.md\n",
+        why);
     return 2;
 }
 

@@ -53,8 +53,8 @@ static void soap_prefixed(struct later *a, const struct words *w)
 {
     a->len = (size_t)snprintf(
         a->body, sizeof a->body,
-        "<?xml version=\"1.0\"?><SOAP-ENV:Envelope xmlns:SOAP-ENV=\"" SOAP
-        "\" xmlns:m=\"" NS6 "\"><SOAP-ENV:Header><m:TransactionID SOAP-ENV:mustUnderstand=\"1\"> %s "
+        "<?xml version=\"1.0\"?><SOAP-ENV:Envelope xmlns:SOAP-ENV=\"" SOAP "\" xmlns:m=\"" NS6
+        "\"><SOAP-ENV:Header><m:TransactionID SOAP-ENV:mustUnderstand=\"1\"> %s "
         "</m:TransactionID></SOAP-ENV:Header><SOAP-ENV:Body><m:%s><m:MM7Version>6.8.0"
         "</m:MM7Version><m:Status><m:StatusCode> %d\n</m:StatusCode><m:StatusText>%s</m:StatusText>"
         "%s</m:Status><m:MessageID> %s </m:MessageID></m:%s></SOAP-ENV:Body></SOAP-ENV:Envelope>",
@@ -76,9 +76,10 @@ static void soap_multipart(struct later *a, const struct words *w)
 {
     struct later inner;
     soap_plain(&inner, "<?xml version=\"1.0\"?>", NS6, "6.8.0", w);
-    a->len = (size_t)snprintf(a->body, sizeof a->body,
-                              "--b\r\nContent-Type: text/xml\r\nContent-ID: <s>\r\n\r\n%.*s\r\n--b--\r\n",
-                              (int)inner.len, inner.body);
+    a->len = (size_t)snprintf(
+        a->body, sizeof a->body,
+        "--b\r\nContent-Type: text/xml\r\nContent-ID: <s>\r\n\r\n%.*s\r\n--b--\r\n", (int)inner.len,
+        inner.body);
     sim_copy(a->type, sizeof a->type, "multipart/related; boundary=b; start=s; type=\"text/xml\"");
 }
 
@@ -219,8 +220,8 @@ static void take(struct sim *sim, struct later *a, const struct message *m)
 {
     char details[120] = "";
     struct mmsc_report r;
-    struct words w = {"SubmitRsp", m->tid, "Success", details, 1000,
-                      sim->knobs.no_id ? NULL : m->id};
+    struct words w = {"SubmitRsp", m->tid, "Success",
+                      details,     1000,   sim->knobs.no_id ? NULL : m->id};
     sim->stats.taken++;
     a->slot = mmsc_count_take(sim->count, m->dest, m->key, true);
     if (sim->knobs.detail_code) {

@@ -4,7 +4,15 @@ stress_tools = tests/stress/bench_policy tests/stress/http_pump
 check_PROGRAMS += $(stress_tools)
 tests_stress_bench_policy_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_stress_bench_policy_LDADD = $(CORE_LIBS)
-stress: $(stress_tools)
+if WITH_MMS
+mms_stress_tools = tests/stress/bench_mms
+check_PROGRAMS += $(mms_stress_tools)
+tests_stress_bench_mms_SOURCES = tests/stress/bench_mms.c $(mms_bench_sources)
+tests_stress_bench_mms_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS)
+tests_stress_bench_mms_LDADD = $(MMS_LIBS)
+mms_stress_sims = tests/sim/mmscsim
+endif
+stress: $(stress_tools) $(mms_stress_tools) $(mms_stress_sims)
 .PHONY: stress
 EXTRA_DIST += tests/bench
 
