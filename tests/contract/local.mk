@@ -45,3 +45,4 @@ tests_contract_mms_harness_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFL
 tests_contract_mms_harness_LDADD = $(MMS_LIBS)
 TESTS += tests/contract/mms_harness
 endif
+EXTRA_DIST += tests/contract/mm7.xsd

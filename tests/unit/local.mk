@@ -115,8 +115,18 @@ tests_unit_test_smpp_text_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
 tests_unit_test_smpp_text_LDADD = $(SMPP_TEST_LIBS)
 endif
 
-check_PROGRAMS += $(unit_tests) $(smpp_unit_tests)
-TESTS += $(unit_tests) $(smpp_unit_tests)
+if WITH_MMS
+mms_unit_tests = \
+	tests/unit/test_mms_mm7 \
+	tests/unit/test_mms_rules
+tests_unit_test_mms_mm7_CPPFLAGS = $(MMS_TEST_CPPFLAGS) -DTEST_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_mms_mm7_LDADD = $(MMS_TEST_LIBS)
+tests_unit_test_mms_rules_CPPFLAGS = $(MMS_TEST_CPPFLAGS)
+tests_unit_test_mms_rules_LDADD = $(MMS_TEST_LIBS)
+endif
+
+check_PROGRAMS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests)
+TESTS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests)
 else
 # a skip that nobody can mistake for a pass
 TESTS += tests/unit/no_criterion.sh
