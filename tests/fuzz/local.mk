@@ -50,6 +50,13 @@ tests_fuzz_replay_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAG
 tests_fuzz_replay_smpp_LDADD = $(SMPP_LIBS)
 endif
 
+if WITH_MMS
+check_PROGRAMS += tests/fuzz/replay_mm7
+tests_fuzz_replay_mm7_SOURCES = tests/fuzz/fuzz_mm7.c
+tests_fuzz_replay_mm7_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS) -I$(srcdir)/tests/fuzz -DREPLAY_MAIN
+tests_fuzz_replay_mm7_LDADD = $(MMS_LIBS)
+endif
+
 if WITH_FUZZ
 noinst_PROGRAMS += \
 	tests/fuzz/fuzz_address \
@@ -93,5 +100,11 @@ tests_fuzz_fuzz_receipt_LDADD = $(SMPP_LIBS)
 tests_fuzz_fuzz_smpp_CPPFLAGS = $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
 tests_fuzz_fuzz_smpp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_smpp_LDADD = $(SMPP_LIBS)
+endif
+if WITH_MMS
+noinst_PROGRAMS += tests/fuzz/fuzz_mm7
+tests_fuzz_fuzz_mm7_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
+tests_fuzz_fuzz_mm7_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_mm7_LDADD = $(MMS_LIBS)
 endif
 endif

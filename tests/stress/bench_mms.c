@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_mms.c - channel_mms against mmscsim: one shared picture, a text each, reports off. First as fast
- * as it goes, for messages per CPU second; then at a given rate, to see whether it is held. CPU is this
- * process: plugin, HTTP client and a small host that does next to nothing. Without a database.
- * bench_mms [MESSAGES [RATE [SECONDS]]]; prints "key value" lines. */
+/* bench_mms.c - channel_mms against mmscsim: one shared picture, a text each, reports off. First as
+ * fast as it goes, for messages per CPU second; then at a given rate, to see whether it is held.
+ * CPU is this process: plugin, HTTP client and a small host that does next to nothing. Without a
+ * database. bench_mms [MESSAGES [RATE [SECONDS]]]; prints "key value" lines. */
 #include "../contract/mms_bench.h"
 
 #include <stdio.h>
@@ -50,9 +50,11 @@ static int run(uint32_t messages, const char *rate, int64_t limit_ms, struct fig
     (void)mms_drain(&b, 2000);
     mms_bench_close(&b);
     if (!all || b.in.violations || f->taken != f->accepted || f->twice || f->complaints) {
-        (void)fprintf(stderr, "bench_mms: %u accepted, simulator took %lld, %lld twice, %lld complaints; %s\n",
-                      f->accepted, (long long)f->taken, (long long)f->twice,
-                      (long long)f->complaints, b.in.violation);
+        (void)fprintf(
+            stderr,
+            "bench_mms: %u accepted, simulator took %lld, %lld twice, %lld complaints; %s\n",
+            f->accepted, (long long)f->taken, (long long)f->twice, (long long)f->complaints,
+            b.in.violation);
         return 1;
     }
     return 0;

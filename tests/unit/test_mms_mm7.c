@@ -94,7 +94,7 @@ static struct mm7_dialect dialect_of(const char *release)
 /* A message with the optional elements that the bits of `pick` name. */
 static struct mm7_submit message(uint32_t pick)
 {
-#define SOME(bit, value) (pick >> (bit) & 1 ? (value) : NULL)
+#define SOME(bit, value) (pick >> (bit)&1 ? (value) : NULL)
     struct mm7_submit s = {
         .transaction = "t-1",
         .vaspid = SOME(0, "vasp"),
@@ -162,8 +162,7 @@ Test(mms_mm7, the_schema_refuses_another_order)
         "<Recipients><To><Number>1</Number></To></Recipients><Priority>High</Priority>"
         "<ReadReply>true</ReadReply>",
         "<Recipients><To><Number>1</Number></To></Recipients><ExpiryDate>tomorrow</ExpiryDate>",
-        "<Recipients><To><Number/></To></Recipients>",
-        ""};
+        "<Recipients><To><Number/></To></Recipients>", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char doc[1000];
         int n = snprintf(doc, sizeof doc,
@@ -192,8 +191,8 @@ Test(mms_mm7, the_other_documents_are_valid_too)
         cr_assert(strstr(doc, "> t <"));
     }
     for (uint32_t pick = 0; pick < 64; pick++) {
-        struct mm7_submit s = message(pick << 3 | (pick & 1) << 12 | (pick & 2) << 16 |
-                                      (pick & 4) << 23);
+        struct mm7_submit s =
+            message(pick << 3 | (pick & 1) << 12 | (pick & 2) << 16 | (pick & 4) << 23);
         s.replace_id = "mm-1";
         doc = mm7_write_submit(&w, &d, &s, &len);
         cr_assert_eq(judge(schema, doc, len, "ReplaceReq"), 0, "%.*s", (int)len, doc);
@@ -255,11 +254,13 @@ Test(mms_mm7, the_transport_s_charset_comes_first)
     static const struct {
         const char *doc, *charset, *text;
     } cases[] = {
-        {"<?xml version=\"1.0\" encoding=\"GB2312\"?><a>\xb3\xc9\xb9\xa6</a>", NULL, "\xe6\x88\x90\xe5\x8a\x9f"},
+        {"<?xml version=\"1.0\" encoding=\"GB2312\"?><a>\xb3\xc9\xb9\xa6</a>", NULL,
+         "\xe6\x88\x90\xe5\x8a\x9f"},
         {"<?xml version=\"1.0\" encoding=\"UTF-8\"?><a>\xbc\xba</a>", "EUC-KR", "\xec\x84\xb1"},
         {"<a>\xe6\x88\x90</a>", "utf8", "\xe6\x88\x90"},
         {"<a>\xe6\x88\x90</a>", "us-ascii", "\xe6\x88\x90"},
-        {"<?xml version=\"1.0\" encoding=\"GBK\"?><a>\xb3\xc9</a>", "UTF-8", "\xe6\x88\x90"}, /* the bytes say no */
+        {"<?xml version=\"1.0\" encoding=\"GBK\"?><a>\xb3\xc9</a>", "UTF-8",
+         "\xe6\x88\x90"}, /* the bytes say no */
         {"<a>x</a>", "no-such-charset", "x"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

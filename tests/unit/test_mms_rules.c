@@ -14,9 +14,19 @@ TestSuite(mms_rules, .timeout = 20);
 
 Test(mms_rules, overrides_are_read_and_refused)
 {
-    static const char *const bad[] = {"", "x", "6102", "6102=", "6102=later", "=retry", "-1=retry",
-                                      "6102=retry:", "6102=retry:-1", "6102=retry:99999999999",
-                                      "6102=refuse:5", "6102=unsure", "6102=retry:5x"};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "6102",
+                                      "6102=",
+                                      "6102=later",
+                                      "=retry",
+                                      "-1=retry",
+                                      "6102=retry:",
+                                      "6102=retry:-1",
+                                      "6102=retry:99999999999",
+                                      "6102=refuse:5",
+                                      "6102=unsure",
+                                      "6102=retry:5x"};
     struct mms_status t = {0};
     struct cgw_diag d = {.size = sizeof d};
     cr_assert_eq(mms_status_of(&t, 6102).cls, MMS_REFUSE);
@@ -97,8 +107,11 @@ Test(mms_rules, ids_are_remembered_and_the_oldest_forgotten)
 
 Test(mms_rules, base64_is_that_of_rfc_2045)
 {
-    static const char *const pairs[][2] = {
-        {"", ""}, {"f", "Zg==\r\n"}, {"fo", "Zm8=\r\n"}, {"foo", "Zm9v\r\n"}, {"foobar", "Zm9vYmFy\r\n"}};
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg==\r\n"},
+                                           {"fo", "Zm8=\r\n"},
+                                           {"foo", "Zm9v\r\n"},
+                                           {"foobar", "Zm9vYmFy\r\n"}};
     for (size_t i = 0; i < 5; i++) {
         char out[64] = "";
         size_t n = mms_base64(pairs[i][0], strlen(pairs[i][0]), out);
@@ -121,15 +134,20 @@ Test(mms_rules, base64_is_that_of_rfc_2045)
 static const struct cgw_host no_host = {.size = sizeof no_host};
 static struct mms_options standard(void)
 {
-    return (struct mms_options){.smil = true, .smil_ms = 5000, .max_bytes = 5000, .max_parts = 4,
-                                .subject_max = 10, .recipient_plus = true, .sender_plus = true};
+    return (struct mms_options){.smil = true,
+                                .smil_ms = 5000,
+                                .max_bytes = 5000,
+                                .max_parts = 4,
+                                .subject_max = 10,
+                                .recipient_plus = true,
+                                .sender_plus = true};
 }
 
 static int plan(struct mms_plan *p, const struct mms_options *o, struct cgw_part *parts, uint32_t n)
 {
     char why[CGW_DIAG_MAX] = "";
-    struct cgw_message m = {.size = sizeof m, .to = {CGW_ADDR_E164, 12, "+86138000000"},
-                            .parts = parts, .n_parts = n};
+    struct cgw_message m = {
+        .size = sizeof m, .to = {CGW_ADDR_E164, 12, "+86138000000"}, .parts = parts, .n_parts = n};
     int rc = mms_plan_make(p, o, &no_host, &m, why, sizeof why);
     cr_assert(!rc || why[0], "a refusal says why");
     return rc;
@@ -221,9 +239,11 @@ Test(mms_rules, addresses_as_the_account_writes_them)
     (void)snprintf(o.default_sender, sizeof o.default_sender, "news@example.org");
     (void)mms_sender(&o, &none, &a);
     cr_assert_eq(a.form, MM7_EMAIL);
-    static const char *const forms[][2] = {
-        {"+8613800000000/TYPE=PLMN", "+8613800000000"}, {"tel:+86 138", "+86138"},
-        {"861380@mmsc.example", "861380"}, {"news@example.org", "news@example.org"}, {"", ""}};
+    static const char *const forms[][2] = {{"+8613800000000/TYPE=PLMN", "+8613800000000"},
+                                           {"tel:+86 138", "+86138"},
+                                           {"861380@mmsc.example", "861380"},
+                                           {"news@example.org", "news@example.org"},
+                                           {"", ""}};
     for (size_t i = 0; i < 5; i++) {
         char out[96];
         mms_address_strip(forms[i][0], out, sizeof out);
