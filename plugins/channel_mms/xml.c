@@ -221,6 +221,12 @@ static void declared(const char *data, size_t len, char *out, size_t size)
     }
 }
 
+/* libxml2 would tell standard error about each bad octet that a stranger sends. */
+static void quiet(void *ctx, xmlErrorPtr error)
+{
+    (void)ctx, (void)error;
+}
+
 static void run(struct reading *r, const char *data, size_t len, const char *charset)
 {
     const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
@@ -228,6 +234,7 @@ static void run(struct reading *r, const char *data, size_t len, const char *cha
     r->n = 0;
     r->len = 1;
     r->open = -1;
+    xmlSetStructuredErrorFunc(NULL, quiet); /* a setting of the thread */
     r->ctxt = xmlNewParserCtxt();
     if (!r->ctxt) {
         r->refused = "does not fit into memory";

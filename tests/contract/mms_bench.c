@@ -88,9 +88,14 @@ static void on_reply(void *ctx, uint64_t request, uint32_t status, const char *b
 
 /* ---- life ---- */
 
-int mms_bench_open(struct mms_bench *b, const char *const *sim_args)
+const char *mms_simulator(void)
 {
     const char *program = getenv("CAMPGW_MMSCSIM");
+    return program && *program ? program : "tests/sim/mmscsim";
+}
+
+int mms_bench_open(struct mms_bench *b, const char *const *sim_args)
+{
     const char *args[40] = {"--callback", NULL};
     char url[80];
     uint32_t n = 2;
@@ -107,7 +112,7 @@ int mms_bench_open(struct mms_bench *b, const char *const *sim_args)
     for (; sim_args && *sim_args && n < 38; sim_args++)
         args[n++] = *sim_args;
     if (!rc)
-        rc = sim_peer_start_as(&b->sim, program && *program ? program : "tests/sim/mmscsim", args);
+        rc = sim_peer_start_as(&b->sim, mms_simulator(), args);
     for (size_t i = 0; i < sizeof image; i++)
         image[i] = (char)(i * 131 + 7);
     memcpy(image, "\xff\xd8\xff\xe0", 4);

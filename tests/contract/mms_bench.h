@@ -42,6 +42,7 @@ struct mms_bench {
 };
 
 void mms_opt(struct mms_bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *mms_simulator(void); /* the program */
 /* Starts the simulator with these switches (NULL ends). \return 0 or negative. */
 int mms_bench_open(struct mms_bench *b, const char *const *sim_args);
 int mms_bench_start(struct mms_bench *b, struct cgw_diag *diag);

@@ -4,6 +4,7 @@
 #include "mms_harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Shapes: foreign release, prefixes and white space, no namespace and another order, multipart,
@@ -207,6 +208,42 @@ static void passwords(void)
     }
 }
 
+/* The MMSC must prove its name, and we ours. */
+static void certificates(void)
+{
+    static const struct {
+        bool ca, cert;
+    } cases[] = {{true, true}, {true, false}, {false, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct mms_bench b;
+        struct sim_peer other; /* with a certificate nobody here trusts */
+        struct cgw_diag diag = {.size = sizeof diag};
+        const char *const none[] = {NULL};
+        if (!check(mms_bench_open(&b, NULL) == 0 &&
+                       sim_peer_tls_mutual(&b.sim, "localhost") == 0 &&
+                       sim_peer_start_as(&other, mms_simulator(), none) == 0 &&
+                       sim_peer_tls(&other, "localhost") == 0,
+                   "the simulator starts behind TLS"))
+            return;
+        (void)snprintf(b.words[0], sizeof b.words[0], "url=https://localhost:%u/mm7",
+                       b.sim.tls_port);
+        mms_opt(&b, "tls_ca=%s/cert.pem", cases[i].ca ? b.sim.dir : other.dir);
+        if (cases[i].cert) {
+            mms_opt(&b, "tls_cert=%s/cert.pem", b.sim.dir);
+            mms_opt(&b, "tls_key=%s/key.pem", b.sim.dir);
+        }
+        check(mms_bench_start(&b, &diag) == 0, "the plugin takes its options");
+        b.total = 1;
+        (void)mms_wait(&b, &b.in.n_completed, 1, 8000);
+        check((b.last.result == CGW_RES_ACCEPTED) == (cases[i].ca && cases[i].cert),
+              "CA %d, client certificate %d: result %u %s", cases[i].ca, cases[i].cert,
+              b.last.result, b.last_raw);
+        check(stat_of(&b, NULL, "taken") == (i == 0), "the simulator took %s", i ? "none" : "one");
+        sim_peer_stop(&other);
+        end(&b, true);
+    }
+}
+
 /* CancelReq: for what is answered, and for what is on its way. */
 static void recall(void)
 {
@@ -265,6 +302,7 @@ const struct mms_case mms_answer_cases[] = {
     {"throttling_storm", throttling_storm},
     {"one_byte_at_a_time", one_byte_at_a_time},
     {"passwords", passwords},
+    {"certificates", certificates},
     {"recall", recall},
     {"replace", replace},
     {NULL, NULL},

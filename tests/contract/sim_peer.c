@@ -117,7 +117,7 @@ static int make_certificate(const struct sim_peer *p, const char *name)
     return 0;
 }
 
-int sim_peer_tls(struct sim_peer *p, const char *name)
+static int start_front(struct sim_peer *p, const char *name, bool mutual)
 {
     char key[96], cert[96], port[8], port_file[96], script[512];
     int ends[2];
@@ -128,11 +128,21 @@ int sim_peer_tls(struct sim_peer *p, const char *name)
     path_in(p, "tls_port", port_file, sizeof port_file);
     (void)snprintf(port, sizeof port, "%u", p->port);
     (void)snprintf(script, sizeof script, "%s/tests/contract/tls_front.py", setting("srcdir", "."));
-    const char *argv[] = {"python3", script, cert, key, port, port_file, NULL};
+    const char *argv[] = {"python3", script, cert, key, port, port_file, mutual ? cert : NULL, NULL};
     p->tls_pid = spawn(argv, ends[0]);
     (void)close(ends[0]);
     p->tls_stdin = ends[1];
     return p->tls_pid > 0 ? wait_port(port_file, p->tls_pid, &p->tls_port) : -errno;
+}
+
+int sim_peer_tls(struct sim_peer *p, const char *name)
+{
+    return start_front(p, name, false);
+}
+
+int sim_peer_tls_mutual(struct sim_peer *p, const char *name)
+{
+    return start_front(p, name, true);
 }
 
 static void end_child(pid_t pid)

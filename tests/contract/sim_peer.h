@@ -25,6 +25,8 @@ int sim_peer_start_as(struct sim_peer *p, const char *program, const char *const
 /* Make a certificate for `name` in the peer's directory and start the front. CA file:
  * <dir>/cert.pem. */
 int sim_peer_tls(struct sim_peer *p, const char *name);
+/* The same; the front asks for a client certificate too and takes its own (<dir>/cert.pem). */
+int sim_peer_tls_mutual(struct sim_peer *p, const char *name);
 void sim_peer_stop(struct sim_peer *p);
 
 int sim_peer_send(struct sim_peer *p, const char *line); /* a command, without waiting */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tls_front.py - a TLS listener on loopback that passes octets to a plain TCP port: python3 tls_front.py CERT KEY PORT PORT_FILE.
-Must not look into what it passes. Ends when its standard input closes."""
+"""tls_front.py - a TLS listener on loopback that passes octets to a plain TCP port: python3 tls_front.py CERT KEY PORT PORT_FILE [CLIENT_CA].
+With CLIENT_CA it takes only clients with a certificate of that authority. Must not look into what it passes. Ends when its standard input closes."""
 import asyncio
 import os
 import ssl
@@ -19,9 +19,12 @@ async def pump(reader, writer):
         writer.close()
 
 
-async def main(cert, key, port, port_file):
+async def main(cert, key, port, port_file, client_ca=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
 
     async def serve(reader, writer):
         try:
@@ -40,4 +43,4 @@ async def main(cert, key, port, port_file):
     server.close()
 
 
-asyncio.run(main(*sys.argv[1:5]))
+asyncio.run(main(*sys.argv[1:6]))
