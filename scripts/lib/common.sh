@@ -4,8 +4,8 @@
 # shellcheck shell=sh disable=SC2034 # the names are for those who source this
 
 # What building and running needs, Debian 12 names. README.md says why each.
-cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libical-dev libjansson-dev
-libmicrohttpd-dev libphonenumber-dev libpq-dev libsmpp34-dev libsodium-dev libssl-dev libtool make pkg-config tzdata zlib1g-dev'
+cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libical-dev libjansson-dev
+libmicrohttpd-dev libphonenumber-dev libpq-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
 cgw_packages_run='postgresql-15 python3 util-linux'
 cgw_packages_test='libcriterion-dev openssl curl faketime'
 cgw_packages_lint='clang clang-tidy cppcheck' # for scripts/test --all; the level skips what is not there
@@ -84,7 +84,7 @@ cgw_build() {
 		fi
 		cd "$cgw_dir"
 		[ -e config.status ] || "$ROOT/configure" --quiet "$@"
-		make -s -j"$(nproc)" all tests/sim/smscsim tests/sim/simctl
+		make -s -j"$(nproc)" all tests/sim/smscsim tests/sim/simctl tests/sim/mmscsim
 	) >>"$cgw_log" 2>&1 || return 1
 	cgw_note=$(cd "$cgw_dir" && find plugins -path '*/.libs/*.so' | sort | sed 's|.*/||; s|\.so$||' | grep -v template | tr '\n' ' ')
 }
