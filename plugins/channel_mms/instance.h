@@ -35,6 +35,8 @@ enum mms_counter {
     MMS_C_COUNT
 };
 
+#define MMS_OWN_SPACE "channel_mms" /* code space of what the plugin itself refuses */
+
 struct mms_channel;
 
 struct mms_slot {
@@ -99,14 +101,32 @@ void mms_try_drained(struct mms_channel *ch);
 void mms_id_normal(char *id);
 
 /* submit.c */
-void mms_slot_done(void *ctx, struct mms_call *call, enum mms_sent sent);
-void mms_cancels_pump(struct mms_channel *ch);
+struct mms_slot *mms_slot_take(struct mms_channel *ch, bool is_side); /* NULL: none free */
+void mms_slot_give(struct mms_channel *ch, struct mms_slot *s);
+void mms_name_transaction(struct mms_channel *ch, struct mms_slot *s);
 void mms_complete(struct mms_channel *ch, const struct mms_slot *s, const struct cgw_result *from);
 
-/* inbound.c */
+/* answer.c */
+void mms_slot_done(void *ctx, struct mms_call *call, enum mms_sent sent);
+
+/* inbound.c: requests that wait */
+struct mms_held *mms_hold(struct mms_channel *ch, uint64_t request, const struct mm7_request *q,
+                          const char *response); /* NULL: too many wait */
+uint64_t mms_ack_of(const struct mms_channel *ch, const struct mms_held *h);
+void mms_let_go(struct mms_channel *ch, struct mms_held *h);
+void mms_not_now(struct mms_channel *ch, uint64_t request);
+void mms_held_refuse(struct mms_channel *ch);
+
+/* report.c */
+struct mms_person {
+    char text[MMS_PERSON_SIZE];
+};
+bool mms_to_number(const struct mms_channel *ch, const char *text, struct mms_person *ret);
+bool mms_find_person(const struct mms_channel *ch, const char *id, const char *recipient,
+                     const char *sender, struct mms_person *ret);
+void mms_on_report(struct mms_channel *ch, uint64_t request, struct mm7_request *q);
 void mms_early_match(struct mms_channel *ch, const char *id);
 void mms_early_expire(struct mms_channel *ch, bool all);
-void mms_held_refuse(struct mms_channel *ch);
 int64_t mms_early_next(const struct mms_channel *ch); /* INT64_MAX none */
 /* A receipt of our own making: the MMSC confirmed a CancelReq. */
 void mms_cancelled(struct mms_channel *ch, const char *id);

@@ -3,6 +3,7 @@
 pkglib_LTLIBRARIES += plugins/channel_mms/channel_mms.la
 
 plugins_channel_mms_channel_mms_la_SOURCES = \
+	plugins/channel_mms/answer.c \
 	plugins/channel_mms/body.c plugins/channel_mms/body.h \
 	plugins/channel_mms/content.c plugins/channel_mms/content.h \
 	plugins/channel_mms/dates.c \
@@ -18,6 +19,7 @@ plugins_channel_mms_channel_mms_la_SOURCES = \
 	plugins/channel_mms/options.c plugins/channel_mms/options.h \
 	plugins/channel_mms/plugin.c \
 	plugins/channel_mms/rate.c plugins/channel_mms/rate.h \
+	plugins/channel_mms/report.c \
 	plugins/channel_mms/status.c plugins/channel_mms/status.h \
 	plugins/channel_mms/submit.c \
 	plugins/channel_mms/xml.c plugins/channel_mms/xml.h

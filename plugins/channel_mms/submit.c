@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* submit.c - messages out: judge, write, and settle each with exactly one result; CancelReq. */
+/* submit.c - messages out: judge and write. What comes back is answer.c's. */
 #include "instance.h"
-
-#include "mime.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-#define CODE_SPACE "mm7.status"
-#define HTTP_SPACE "http.status"
-#define OWN_SPACE "channel_mms"
 
 void mms_op_check(void *arg, const struct cgw_message *msgs, uint32_t n, struct cgw_check *ret)
 {
@@ -47,12 +40,12 @@ static void complete_own(struct mms_channel *ch, uint64_t token, uint32_t result
                            .result = result,
                            .token = token,
                            .code = code,
-                           .code_space = OWN_SPACE,
+                           .code_space = MMS_OWN_SPACE,
                            .raw = why};
     ch->host->complete(ch->inst, &r, 1);
 }
 
-static struct mms_slot *slot_take(struct mms_channel *ch, bool is_side)
+struct mms_slot *mms_slot_take(struct mms_channel *ch, bool is_side)
 {
     uint32_t from = is_side ? ch->o.window : 0;
     uint32_t to = is_side ? ch->o.window + MMS_SIDE_SLOTS : ch->o.window;
@@ -65,7 +58,7 @@ static struct mms_slot *slot_take(struct mms_channel *ch, bool is_side)
     return NULL;
 }
 
-static void slot_give(struct mms_channel *ch, struct mms_slot *s)
+void mms_slot_give(struct mms_channel *ch, struct mms_slot *s)
 {
     *(s->is_cancel ? &ch->n_side_used : &ch->n_used) -= 1;
     mms_body_release(&s->body);
@@ -173,7 +166,7 @@ static const char *write_soap(struct mms_channel *ch, const struct cgw_message *
     return mm7_write_submit(&ch->xw, &o->dialect, &s, ret_len);
 }
 
-static void name_transaction(struct mms_channel *ch, struct mms_slot *s)
+void mms_name_transaction(struct mms_channel *ch, struct mms_slot *s)
 {
     (void)snprintf(s->transaction, sizeof s->transaction, "%08llx-%llx",
                    (unsigned long long)(ch->nonce & 0xffffffffu), (unsigned long long)++ch->serial);
@@ -200,7 +193,7 @@ static uint32_t write_message(struct mms_channel *ch, struct mms_slot *s,
     (void)snprintf(s->person, sizeof s->person, "%s", m->to.text);
     (void)snprintf(s->id, sizeof s->id, "%s", ch->plan.replace_id);
     mms_id_normal(s->id);
-    name_transaction(ch, s);
+    mms_name_transaction(ch, s);
     const char *soap = write_soap(ch, m, s, utc, &w, &len);
     int rc = soap ? mms_body_make(&s->body, ch->boundary, soap, len, &ch->plan, &ch->o, &ch->media,
                                   ch->host)
@@ -225,11 +218,11 @@ static void take(struct mms_channel *ch, const struct cgw_message *m, int64_t no
         complete_own(ch, m->token, CGW_RES_NOT_SENT, 0, "its time is over");
         return;
     }
-    struct mms_slot *s = slot_take(ch, false);
+    struct mms_slot *s = mms_slot_take(ch, false);
     s->is_cancel = false;
     uint32_t result = write_message(ch, s, m, &code, why, sizeof why);
     if (result) {
-        slot_give(ch, s);
+        mms_slot_give(ch, s);
         complete_own(ch, m->token, result, code, why);
         return;
     }
@@ -257,241 +250,4 @@ uint32_t mms_op_submit(void *arg, const struct cgw_message *msgs, uint32_t n)
     }
     mms_credit(ch);
     return taken;
-}
-
-/* ---- answers ---- */
-
-static bool read_answer(const struct mms_call *call, struct mm7_answer *ret)
-{
-    struct mms_mime *mime = NULL;
-    struct mms_xml xml;
-    struct cgw_diag diag = {.size = sizeof diag};
-    char charset[40];
-    const char *data = call->answer, *type = call->answer_type ? call->answer_type : "";
-    size_t len = call->answer_len;
-    *ret = (struct mm7_answer){0};
-    if (len == 0)
-        return false;
-    mms_mime_charset(call->answer_type, charset, sizeof charset);
-    if (!strncasecmp(type, "multipart/", 10)) {
-        mime = mms_mime_read(type, data, len);
-        if (!mime)
-            return false;
-        data = mime->leaves[mime->root].data;
-        len = mime->leaves[mime->root].len;
-        (void)snprintf(charset, sizeof charset, "%s", mime->leaves[mime->root].charset);
-    }
-    int rc = mms_xml_read(data, len, charset[0] ? charset : NULL, &xml, &diag);
-    if (!rc) {
-        rc = mm7_read_answer(&xml, ret);
-        mms_xml_done(&xml);
-    }
-    mms_mime_done(mime);
-    mms_id_normal(ret->message_id);
-    return !rc;
-}
-
-/* Accepted for nobody is refused: with one recipient the code in Details is the one that counts. */
-static int deciding_code(const struct mm7_answer *a)
-{
-    return a->code >= 1100 && a->code < 2000 && a->detail_code >= 2000 ? a->detail_code : a->code;
-}
-
-static void accepted(struct mms_channel *ch, struct mms_slot *s, struct mm7_answer *a,
-                     struct cgw_result *r)
-{
-    const char *ids[1];
-    if (s->id[0]) /* a ReplaceRsp names no message: it is the one that was replaced */
-        (void)snprintf(a->message_id, sizeof a->message_id, "%s", s->id);
-    if (!a->message_id[0]) /* taken, but nameless: reports will have to find it by its person */
-        (void)snprintf(a->message_id, sizeof a->message_id, "tid:%s", s->transaction);
-    ids[0] = a->message_id;
-    r->result = CGW_RES_ACCEPTED;
-    r->provider_ids = ids;
-    r->n_ids = 1;
-    mms_count(ch, MMS_C_ACCEPTED);
-    mms_pace_good(&ch->pace);
-    mms_known_put(&ch->known, a->message_id, s->person, s->token);
-    mms_complete(ch, s, r);
-    mms_early_match(ch, a->message_id);
-}
-
-static void throttled(struct mms_channel *ch, const struct mms_slot *s, struct mms_verdict v,
-                      struct cgw_result *r)
-{
-    int64_t least = v.after_ms > s->call.retry_after_ms ? v.after_ms : s->call.retry_after_ms;
-    r->result = CGW_RES_REFUSED_RETRY;
-    r->flags = CGW_RESF_THROTTLED;
-    r->retry_after_ms =
-        mms_pace_throttled(&ch->pace, s->call.begun_ms, least, ch->host->now_mono_ms());
-    mms_count(ch, MMS_C_THROTTLED);
-}
-
-static void refused(struct mms_channel *ch, const struct mms_slot *s, struct mms_verdict v,
-                    struct cgw_result *r)
-{
-    char why[CGW_DIAG_MAX];
-    switch (v.cls) {
-    case MMS_THROTTLE:
-        throttled(ch, s, v, r);
-        break;
-    case MMS_ACCOUNT:
-        r->result = CGW_RES_REFUSED_RETRY;
-        r->flags = CGW_RESF_THROTTLED; /* nothing is wrong with the message */
-        r->retry_after_ms = v.after_ms ? v.after_ms : ch->o.account_wait_ms;
-        (void)snprintf(why, sizeof why, "the MMSC refuses the account: %s %d %.150s", r->code_space,
-                       r->code, r->raw);
-        mms_down(ch, r->retry_after_ms, why);
-        mms_count(ch, MMS_C_REFUSED);
-        break;
-    case MMS_RETRY:
-        r->result = CGW_RES_REFUSED_RETRY;
-        r->retry_after_ms = v.after_ms ? v.after_ms : ch->o.retry_ms;
-        mms_count(ch, MMS_C_REFUSED);
-        break;
-    case MMS_UNSURE:
-        r->result = CGW_RES_UNKNOWN;
-        mms_count(ch, MMS_C_UNSURE);
-        break;
-    default:
-        r->result = CGW_RES_REFUSED;
-        mms_count(ch, MMS_C_REFUSED);
-    }
-    mms_complete(ch, s, r);
-}
-
-static void answered(struct mms_channel *ch, struct mms_slot *s)
-{
-    struct mm7_answer a;
-    struct cgw_result r = {.code_space = HTTP_SPACE, .code = s->call.status};
-    bool readable = read_answer(&s->call, &a);
-    struct mms_verdict v;
-    if (readable) {
-        r.code = deciding_code(&a);
-        r.code_space = CODE_SPACE;
-        r.raw = a.text;
-        v = mms_status_of(&ch->o.status, r.code);
-    } else {
-        r.raw = "no StatusCode in the answer";
-        v = mms_status_http(s->call.status);
-    }
-    if (v.cls != MMS_ACCOUNT)
-        mms_up(ch);
-    if (v.cls == MMS_ACCEPT)
-        accepted(ch, s, &a, &r);
-    else
-        refused(ch, s, v, &r);
-}
-
-static void not_answered(struct mms_channel *ch, struct mms_slot *s, enum mms_sent sent)
-{
-    struct cgw_result r = {.code_space = OWN_SPACE, .raw = s->call.why};
-    r.result = sent == MMS_LOST ? CGW_RES_UNKNOWN : CGW_RES_NOT_SENT;
-    if (s->call.unreachable) {
-        mms_down(ch, 0, s->call.why);
-        mms_count(ch, MMS_C_UNREACHABLE);
-    }
-    if (sent == MMS_LOST) {
-        mms_count(ch, MMS_C_UNSURE);
-        /* silence is push-back too: go on with fewer at a time */
-        (void)mms_pace_throttled(&ch->pace, s->call.begun_ms, 0, ch->host->now_mono_ms());
-    }
-    mms_complete(ch, s, &r);
-}
-
-/* ---- CancelReq ---- */
-
-static void cancel_later(struct mms_channel *ch, const char *id)
-{
-    if (ch->n_cancels == MMS_CANCELS_MAX || ch->draining)
-        return; /* a recall is a wish */
-    uint32_t i = (ch->cancel_first + ch->n_cancels++) % MMS_CANCELS_MAX;
-    (void)snprintf(ch->cancels[i], MMS_ID_SIZE, "%s", id);
-}
-
-static bool cancel_send(struct mms_channel *ch, const char *id)
-{
-    struct mms_slot *s = slot_take(ch, true);
-    struct mm7_cancel c = {.vaspid = ch->o.vaspid, .vasid = ch->o.vasid, .message_id = id};
-    const struct cgw_address nobody = {0};
-    size_t len = 0;
-    if (!s)
-        return false;
-    s->is_cancel = true;
-    (void)snprintf(s->id, sizeof s->id, "%s", id);
-    name_transaction(ch, s);
-    c.transaction = s->transaction;
-    (void)mms_sender(&ch->o, &nobody, &c.sender);
-    const char *soap = mm7_write_cancel(&ch->xw, &ch->o.dialect, &c, &len);
-    if (!soap ||
-        mms_body_make(&s->body, ch->boundary, soap, len, NULL, &ch->o, &ch->media, ch->host) ||
-        mms_http_send(ch->http, &s->call, &s->body, false, 0))
-        slot_give(ch, s);
-    else
-        mms_count(ch, MMS_C_CANCELS);
-    return true;
-}
-
-void mms_cancels_pump(struct mms_channel *ch)
-{
-    while (ch->n_cancels && cancel_send(ch, ch->cancels[ch->cancel_first])) {
-        ch->cancel_first = (ch->cancel_first + 1) % MMS_CANCELS_MAX;
-        ch->n_cancels--;
-    }
-}
-
-static void cancel_done(struct mms_channel *ch, struct mms_slot *s, enum mms_sent sent)
-{
-    struct mm7_answer a;
-    bool ok = sent == MMS_ANSWERED && read_answer(&s->call, &a) && a.code >= 1000 && a.code < 1100;
-    if (ok)
-        mms_cancelled(ch, s->id);
-    else
-        mms_count(ch, MMS_C_CANCELS_REFUSED);
-}
-
-void mms_op_cancel(void *arg, const uint64_t *tokens, uint32_t n)
-{
-    struct mms_channel *ch = arg;
-    for (uint32_t t = 0; t < n; t++) {
-        struct mms_slot *s = NULL;
-        for (uint32_t i = 0; i < ch->o.window && !s; i++)
-            if (ch->slots[i].used && ch->slots[i].token == tokens[t])
-                s = &ch->slots[i];
-        const struct mms_known_entry *e = s ? NULL : mms_known_token(&ch->known, tokens[t]);
-        if (s && !s->call.wrote)
-            mms_http_abort(ch->http, &s->call, "recalled");
-        else if (s)
-            s->recall = true;
-        else if (e)
-            cancel_later(ch, e->id);
-    }
-    mms_cancels_pump(ch);
-    mms_credit(ch);
-}
-
-/* ---- the end of a request ---- */
-
-void mms_slot_done(void *ctx, struct mms_call *call, enum mms_sent sent)
-{
-    struct mms_channel *ch = ctx;
-    struct mms_slot *s = (struct mms_slot *)call;
-    if (s->is_cancel)
-        cancel_done(ch, s, sent);
-    else if (sent == MMS_ANSWERED)
-        answered(ch, s);
-    else
-        not_answered(ch, s, sent);
-    if (s->recall && !s->is_cancel) {
-        const struct mms_known_entry *e = mms_known_token(&ch->known, s->token);
-        if (e)
-            cancel_later(ch, e->id);
-    }
-    slot_give(ch, s);
-    if (sent != MMS_ANSWERED)
-        mms_early_match(ch, NULL);
-    mms_cancels_pump(ch);
-    mms_try_drained(ch);
-    if (!ch->drained)
-        mms_credit(ch);
 }

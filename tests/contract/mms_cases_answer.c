@@ -219,8 +219,7 @@ static void certificates(void)
         struct sim_peer other; /* with a certificate nobody here trusts */
         struct cgw_diag diag = {.size = sizeof diag};
         const char *const none[] = {NULL};
-        if (!check(mms_bench_open(&b, NULL) == 0 &&
-                       sim_peer_tls_mutual(&b.sim, "localhost") == 0 &&
+        if (!check(mms_bench_open(&b, NULL) == 0 && sim_peer_tls_mutual(&b.sim, "localhost") == 0 &&
                        sim_peer_start_as(&other, mms_simulator(), none) == 0 &&
                        sim_peer_tls(&other, "localhost") == 0,
                    "the simulator starts behind TLS"))

@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__ /* everything takes its time there; the plain build judges */
+#define LONGEST_US 100000
+#else
+#define LONGEST_US 10000
+#endif
+
 static int n_checks, n_failed;
 static const char *case_name;
 
@@ -57,7 +63,7 @@ void end(struct mms_bench *b, bool no_complaints)
     check(sim_peer_number(&b->sim, NULL, "echo_wrong") == 0, "transaction ids come back unchanged");
     mms_bench_close(b);
     check(b->in.violations == 0, "no promise is broken (%s)", b->in.violation);
-    check(b->in.longest_us < 10000, "no call takes 10 ms of CPU (%lld us)",
+    check(b->in.longest_us < LONGEST_US, "no call takes its 10 ms of CPU (%lld us)",
           (long long)b->in.longest_us);
 }
 

@@ -128,7 +128,8 @@ static int start_front(struct sim_peer *p, const char *name, bool mutual)
     path_in(p, "tls_port", port_file, sizeof port_file);
     (void)snprintf(port, sizeof port, "%u", p->port);
     (void)snprintf(script, sizeof script, "%s/tests/contract/tls_front.py", setting("srcdir", "."));
-    const char *argv[] = {"python3", script, cert, key, port, port_file, mutual ? cert : NULL, NULL};
+    const char *argv[] = {"python3", script, cert, key, port, port_file, mutual ? cert : NULL,
+                          NULL};
     p->tls_pid = spawn(argv, ends[0]);
     (void)close(ends[0]);
     p->tls_stdin = ends[1];
