@@ -92,7 +92,7 @@ cgw_build() {
 # cgw_stage BUILD STAGE LOG - make install into STAGE, only when the build is newer. True when something was installed.
 cgw_stage() {
 	cgw_mark="$2/.staged"
-	if [ -e "$cgw_mark" ] && [ -z "$(find "$1" -newer "$cgw_mark" \( -name campgwd -o -name campgwctl -o -name smscsim -o -name '*.so' \) -print | head -n 1)" ] &&
+	if [ -e "$cgw_mark" ] && [ -z "$(find "$1" -newer "$cgw_mark" \( -name campgwd -o -name campgwctl -o -name smscsim -o -name mmscsim -o -name '*.so' \) -print | head -n 1)" ] &&
 		[ -z "$(find "$ROOT/sql" "$ROOT/conf" -newer "$cgw_mark" -type f -print | head -n 1)" ]; then
 		return 0
 	fi
@@ -101,7 +101,7 @@ cgw_stage() {
 	make -s -C "$1" install DESTDIR="$2" >>"$3" 2>&1 || return 1
 	# what an unprivileged server needs from places it may not reach, such as a checkout in /root
 	mkdir -p "$2/side"
-	cp "$1/tests/sim/smscsim" "$1/tests/sim/simctl" "$ROOT/conf/optout.conf" "$2/side/"
+	cp "$1/tests/sim/smscsim" "$1/tests/sim/mmscsim" "$1/tests/sim/simctl" "$ROOT/conf/optout.conf" "$2/side/"
 	chmod -R a+rX "$2"
 	: >"$cgw_mark"
 }

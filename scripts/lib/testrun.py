@@ -374,7 +374,7 @@ class Runner:
                 status, text = self.launch([os.path.join(ROOT, "configure"), "--quiet", "--enable-sanitize=" + sanitizers], self.log_path("sanitize", name + "-configure"), 300)
                 if status:
                     raise stack.StackError("configure failed: " + text.strip()[-500:])
-            self.make(["all", "tests/sim/smscsim", "tests/sim/simctl"], name)
+            self.make(["all", "tests/sim/smscsim", "tests/sim/simctl", "tests/sim/mmscsim"], name)
             log = self.log_path("build", name + "-stage")
             if self.launch(["sh", "-c", 'ROOT=$1; . "$1/scripts/lib/common.sh"; cgw_stage "$2" "$3" "$4"', "sh", ROOT, directory, self.build.stage, log], log, 300)[0]:
                 raise stack.StackError("installing failed", log)
