@@ -68,5 +68,5 @@ tests_unit_test_sim_codec_LDADD = $(CRITERION_LIBS)
 endif
 
 # Without an argument it runs tests/sim/smscsim of the build directory.
-TESTS += tests/sim/selftest.py
-EXTRA_DIST += tests/sim/selftest.py tests/sim/README.md
+TESTS += tests/sim/selftest.py tests/sim/mmsc_selftest.py
+EXTRA_DIST += tests/sim/selftest.py tests/sim/mmsc_selftest.py tests/sim/README.md
