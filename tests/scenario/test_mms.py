@@ -8,6 +8,7 @@ import harness
 import stack
 
 USER, PASSWORD = "mmsc", "heron7"
+PICTURE = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 100
 
 
 class Mmsc(stack.Simulator):
@@ -51,7 +52,9 @@ class Mms(harness.Field):
     def send(self, people):
         aud = self.api.post("/api/v1/audiences", {"name": "mms", "channels": ["mms"]})["id"]
         self.api.call("PUT", "/api/v1/audiences/%s/recipients" % aud, body=harness.csv(people), media="text/csv")
-        return self.campaign(people, audience=aud, waves=[{"channel": "mms", "content": {"text": "campaign text #{{code}}"}, "validity": "PT60S"}])
+        picture = self.api.post("/api/v1/media", body=PICTURE, media="image/jpeg")["id"]
+        content = {"subject": "Spring & you", "text": "campaign text #{{code}}", "media": [{"media": picture, "name": "photo.jpg"}]}
+        return self.campaign(people, audience=aud, waves=[{"channel": "mms", "content": content, "validity": "PT60S"}])
 
     def test_a_campaign_is_counted_the_same_on_both_sides(self):
         people = self.people(400)
@@ -63,16 +66,22 @@ class Mms(harness.Field):
         stats = self.mmsc.stats()
         self.assertEqual(stats["complaints_total"], 0, stats["complaints"])
         self.assertEqual(stats["echo_wrong"], 0)
+        self.assertGreater(stats["media_bytes"], 400 * len(PICTURE), "the picture did not travel with every message")
         self.assertGreater(stats["ambiguous"], 0, "no answer was lost: the test proves little")
         # the reports of messages whose answer was lost settle them too: by their person
         self.assertEqual((funnel["submitted"], funnel["delivered"]), (400, 400), funnel)
 
-    def test_who_answers_stop_gets_no_more(self):
-        person = self.people(1)
-        self.consent(person)
-        self.mmsc.ctl("mo media=5000 %s %s TD" % (person[0].msisdn, harness.SENDER))
+    def test_an_answer_with_a_photo_is_kept_and_stop_stops(self):
+        people = self.people(1)
+        self.consent(people)
+        cmp = self.send(people)
+        self.complete(cmp)
+        self.mmsc.ctl("mo media=5000 %s %s nice" % (people[0].msisdn, harness.SENDER))
         self.assertTrue(self.until(lambda: self.mmsc.stats()["mo_acked"] == 1, 15), self.mmsc.stats())
-        self.assertTrue(self.until(lambda: self.verdict(person[0], channel="mms")["verdict"] == "DENY", 10), self.verdict(person[0], channel="mms"))
+        rows = self.api.get("/api/v1/campaigns/%s/responses" % cmp)["data"]
+        self.assertEqual([(r["text"], [(m["type"], m["bytes"]) for m in r["media"]]) for r in rows], [("nice", [("image/jpeg", 5000)])], rows)
+        self.mmsc.ctl("mo %s %s TD" % (people[0].msisdn, harness.SENDER))
+        self.assertTrue(self.until(lambda: self.verdict(people[0], channel="mms")["verdict"] == "DENY", 15), self.verdict(people[0], channel="mms"))
 
     def test_strangers_are_not_heard(self):
         self.mmsc.set(callback_auth="mmsc:guess")

@@ -328,8 +328,8 @@ bool mmsc_mo(struct sim *sim, const char *from, const char *to, const char *text
     if (media) {
         sim_buf_printf(&b,
                        "--in\r\nContent-Type: image/jpeg\r\nContent-Location: photo.jpg\r\n\r\n");
-        for (int64_t i = 0; i < media; i++)
-            sim_buf_put(&b, "\xff", 1);
+        for (int64_t i = 0; i < media; i++) /* begins as a JPEG does */
+            sim_buf_put(&b, i < 4 ? "\xff\xd8\xff\xe0" + i : "\x11", 1);
         sim_buf_printf(&b, "\r\n");
     }
     sim_buf_printf(&b, "--in--\r\n\r\n--mo--\r\n");

@@ -134,8 +134,8 @@ int main(int argc, char **argv)
     fflush(stdout);
     run(&sim);
     mmsc_callback_done(&sim);
-    mmsc_control_done(&sim);
     mmsc_http_done(&sim);
+    mmsc_control_done(&sim); /* last: whoever sees it close knows that nothing is served any more */
     mmsc_count_free(sim.count);
     sim_timers_done(&sim.timers);
     return 0;
