@@ -65,6 +65,7 @@ static void accepted(struct mms_channel *ch, struct mms_slot *s, struct mm7_answ
     mms_pace_good(&ch->pace);
     mms_known_put(&ch->known, a->message_id, s->person, s->token);
     mms_complete(ch, s, r);
+    r->provider_ids = NULL; /* ours, and gone in a moment */
     mms_early_match(ch, a->message_id);
 }
 
