@@ -154,7 +154,7 @@ static bool bench_start(struct bench *b)
 {
     struct cgw_diag diag;
     int rc = mini_create(&b->in, &cgw_plugin, b->options, &diag);
-    b->in.hooks = (struct mini_hooks){b, on_complete, on_receipt, on_inbound};
+    b->in.hooks = (struct mini_hooks){b, on_complete, on_receipt, on_inbound, NULL};
     if (!check(rc == 0, "the plugin takes its options (%d %s %s)", rc, diag.where, diag.text))
         return false;
     b->up = true;
