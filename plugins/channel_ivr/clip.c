@@ -79,6 +79,7 @@ static struct ivr_clip *add(struct ivr_clips *s, const struct clip_key *k, uint6
     if (!c)
         return NULL;
     c->store = s;
+    c->last_waiter = &c->waiters;
     c->kind = k->kind;
     c->hash = hash;
     c->key_len = k->a_len + k->b_len;
@@ -101,13 +102,14 @@ static struct ivr_clip *find(struct ivr_clips *s, const struct clip_key *k, uint
     return c;
 }
 
+/* In order of asking: who was handed over first is dialled first. */
 static void wait_for(struct ivr_clip *c, struct ivr_clip_wait *w)
 {
-    w->next = c->waiters;
-    if (w->next)
-        w->next->link = &w->next;
-    w->link = &c->waiters;
-    c->waiters = w;
+    w->clip = c;
+    w->next = NULL;
+    w->link = c->last_waiter;
+    *c->last_waiter = w;
+    c->last_waiter = &w->next;
 }
 
 struct ivr_clip *ivr_clip_get(struct ivr_clips *s, const struct ivr_source *source,
@@ -143,6 +145,8 @@ void ivr_clip_unwait(struct ivr_clip_wait *w)
     *w->link = w->next;
     if (w->next)
         w->next->link = w->link;
+    else
+        w->clip->last_waiter = w->link;
     w->link = NULL;
 }
 

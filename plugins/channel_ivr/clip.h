@@ -37,6 +37,7 @@ struct ivr_clips;
 /* Told once when the clip is ready or failed; lies in the waiter's memory. */
 struct ivr_clip_wait {
     struct ivr_clip_wait *next, **link; /* link NULL: not waiting */
+    struct ivr_clip *clip;
     void (*done)(void *arg);
     void *arg;
 };

@@ -29,7 +29,7 @@ struct ivr_clip {
     enum ivr_clip_state state;
     uint32_t holders;
     uint64_t hash, bytes;
-    struct ivr_clip_wait *waiters;
+    struct ivr_clip_wait *waiters, **last_waiter;
     struct ivr_sound sound; /* written by the worker before it posts */
     char why[160];
     size_t key_len;

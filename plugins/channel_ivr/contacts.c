@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PING_WAIT_MS 3000 /* libre would wait 32 s (timer F); it repeats three times in these */
 #define DOWN_PING_MS                                                                               \
     5000 /* a trunk that is down is asked this often, so that it is found back soon */
 
@@ -55,8 +56,10 @@ static const struct ivr_contact_events contact_events = {on_pinged, on_registere
 static void on_ping_due(void *arg)
 {
     struct ivr_trunk_link *l = arg;
-    if (ivr_contact_ping(l->contact) != 0) /* the network is not there: as no answer */
-        on_pinged(l, 0);
+    if (ivr_contact_unping(l->contact) || ivr_contact_ping(l->contact) != 0)
+        on_pinged(l, 0); /* no answer in time, or no network to ask through */
+    else
+        ivr_timer_set(l->timer, PING_WAIT_MS);
 }
 
 static int start_one(struct ivr_trunk_link *l)
@@ -114,6 +117,18 @@ static void say_why(const struct ivr_chan *ch, char *out, size_t size)
         }
 }
 
+/* Looks again when the next trunk has rested: nothing else may happen by then. */
+static void look_after_rest(struct ivr_chan *ch)
+{
+    int64_t now = ivr_now_ms(ch), first = INT64_MAX;
+    for (uint32_t i = 0; i < ch->opt.n_trunks; i++)
+        if (ch->opt.trunks[i].rest_until_mono_ms > now &&
+            ch->opt.trunks[i].rest_until_mono_ms < first)
+            first = ch->opt.trunks[i].rest_until_mono_ms;
+    if (ch->rest_timer && !atomic_load(&ch->draining))
+        ivr_timer_set(ch->rest_timer, first == INT64_MAX ? -1 : first - now);
+}
+
 void ivr_health_update(struct ivr_chan *ch)
 {
     struct cgw_health h = {.size = sizeof h,
@@ -130,5 +145,6 @@ void ivr_health_update(struct ivr_chan *ch)
     ch->health = h;
     (void)pthread_mutex_unlock(&ch->lock);
     atomic_store(&ch->trunk_up, h.up);
+    look_after_rest(ch);
     ivr_tell_credit(ch);
 }

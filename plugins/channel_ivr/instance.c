@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define REOPEN_MS 5000      /* when the SIP port is taken */
-#define DRAIN_MARGIN_MS 250 /* before the deadline: time to tell the results */
+#define DRAIN_MARGIN_MS 100 /* before the deadline: time to tell that all is settled */
 #define QUEUE_MIN 4u        /* messages taken ahead of their call, or two seconds' calls: what is */
 #define QUEUE_SECONDS 2u    /* decided late is decided on what is true then */
 
@@ -96,7 +96,8 @@ int ivr_op_create(const struct cgw_host *host, struct cgw_inst *inst, const stru
     for (uint32_t i = 0; i < CGW_LANES; i++)
         ivr_list_init(&ch->ready[i]);
     ch->last_answer = &ch->answers;
-    ch->next_ack = 0;
+    ch->health.since_utc_ms = host->now_utc_ms();
+    (void)snprintf(ch->health.text, sizeof ch->health.text, "SIP is not open yet");
     *ret = ch;
     return 0;
 }
@@ -108,7 +109,11 @@ static void on_inbox_due(void *arg)
     ivr_drain_look(ch);
 }
 
-static void open_sip(void *arg);
+static void on_rested(void *arg)
+{
+    ivr_health_update(arg);
+    ivr_dial_kick(arg);
+}
 
 static void on_drain_due(void *arg)
 {
@@ -171,7 +176,8 @@ static void run_start(struct ivr_task *t)
     ch->dial_timer = ivr_timer_new(on_dial_due, ch);
     ch->inbox_timer = ivr_timer_new(on_inbox_due, ch);
     ch->drain_timer = ivr_timer_new(on_drain_due, ch);
-    if (ch->dial_timer && ch->inbox_timer && ch->drain_timer)
+    ch->rest_timer = ivr_timer_new(on_rested, ch);
+    if (ch->dial_timer && ch->inbox_timer && ch->drain_timer && ch->rest_timer)
         open_sip(ch);
 }
 
@@ -314,11 +320,14 @@ void ivr_drain_look(struct ivr_chan *ch)
     if (!ch->deadline_ms || ch->drain_told || ch->ending)
         return;
     int64_t now = ivr_now_ms(ch), last_ms = ch->deadline_ms - DRAIN_MARGIN_MS;
-    if (now >= last_ms)
+    if (now >= ch->cut_ms)
         end_active(ch);
-    int64_t bye_ms = ch->hung_up_ms ? ch->hung_up_ms + IVR_BYE_GRACE_MS : 0;
-    if (now < last_ms && (ch->active.first || ch->answers || now < bye_ms)) {
-        int64_t until = !ch->active.first && !ch->answers && bye_ms < last_ms ? bye_ms : last_ms;
+    int64_t until = ch->active.first ? ch->cut_ms : ch->answers ? last_ms : 0;
+    if (!until && ch->hung_up_ms)
+        until = ch->hung_up_ms + IVR_BYE_GRACE_MS;
+    if (until > last_ms)
+        until = last_ms;
+    if (now < until) {
         ivr_timer_set(ch->drain_timer, until - now);
         return;
     }
@@ -339,11 +348,13 @@ static void run_drain(struct ivr_task *t)
 {
     struct message *m = (struct message *)t;
     struct ivr_chan *ch = m->ch;
-    int64_t deadline_ms = m->deadline_ms;
+    int64_t deadline_ms = m->deadline_ms, left_ms = deadline_ms - ivr_now_ms(ch);
     free(m);
     ivr_contacts_stop(ch);
     not_sent_queued(ch);
     ch->deadline_ms = deadline_ms;
+    ch->cut_ms = deadline_ms - (left_ms > 2 * IVR_BYE_GRACE_MS ? IVR_BYE_GRACE_MS + DRAIN_MARGIN_MS
+                                                               : left_ms / 2);
     if (ch->dial_timer)
         ivr_timer_set(ch->dial_timer, -1);
     ivr_drain_look(ch);
@@ -372,6 +383,7 @@ static void close_all(void *arg)
     ch->dial_timer = ivr_timer_free(ch->dial_timer);
     ch->inbox_timer = ivr_timer_free(ch->inbox_timer);
     ch->drain_timer = ivr_timer_free(ch->drain_timer);
+    ch->rest_timer = ivr_timer_free(ch->rest_timer);
     ivr_clips_free(ch->clips);
 }
 

@@ -121,12 +121,12 @@ struct ivr_chan {
     int sip_error;
     struct ivr_list preparing, ready[CGW_LANES], active;
     uint32_t n_active;
-    struct ivr_timer *dial_timer, *inbox_timer, *drain_timer;
+    struct ivr_timer *dial_timer, *inbox_timer, *drain_timer, *rest_timer;
     struct ivr_trunk_link links[IVR_TRUNKS_MAX];
     struct ivr_answer *answers, **last_answer;
     uint32_t n_answers;
     uint64_t next_ack;
-    int64_t deadline_ms, hung_up_ms;
+    int64_t deadline_ms, cut_ms, hung_up_ms;
     bool drain_told, ending;
 };
 

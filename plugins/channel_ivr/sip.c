@@ -135,6 +135,13 @@ int ivr_contact_ping(struct ivr_contact *c)
                         c->uri, local, rand_u32(), rand_u32(), rand_u32(), ++c->sequence, local);
 }
 
+bool ivr_contact_unping(struct ivr_contact *c)
+{
+    bool open = c->ping != NULL;
+    c->ping = mem_deref(c->ping);
+    return open;
+}
+
 static void on_register(int err, const struct sip_msg *msg, void *arg)
 {
     struct ivr_contact *c = arg;

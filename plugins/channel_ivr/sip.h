@@ -35,7 +35,7 @@ struct ivr_end {
     int error; /* errno: ETIMEDOUT no answer to a request, EPROTO no usable session description */
     bool bye;  /* the peer hung up */
     int64_t retry_after_ms; /* Retry-After, 0 = none */
-    char reason[96];        /* reason phrase, or the Reason header of a BYE */
+    char reason[96];        /* reason phrase */
 };
 
 struct ivr_leg_events {
@@ -75,7 +75,8 @@ int ivr_contact_new(struct ivr_contact **ret, struct ivr_sip *s, const char *uri
                     const struct ivr_account *account, const struct ivr_contact_events *events,
                     void *arg);
 struct ivr_contact *ivr_contact_free(struct ivr_contact *c);
-int ivr_contact_ping(struct ivr_contact *c); /* one at a time; EBUSY */
+int ivr_contact_ping(struct ivr_contact *c);    /* one at a time; EBUSY */
+bool ivr_contact_unping(struct ivr_contact *c); /* wait no longer; false: none was open */
 /* Register and keep registered. aor: our address of record. */
 int ivr_contact_register(struct ivr_contact *c, const char *aor, uint32_t expires_s);
 

@@ -154,27 +154,24 @@ static void on_info(struct sip *sip, const struct sip_msg *msg, void *arg)
 static int64_t retry_after_ms(const struct sip_msg *msg)
 {
     const struct sip_hdr *h = sip_msg_hdr(msg, SIP_HDR_RETRY_AFTER);
-    uint32_t s = h ? pl_u32(&h->val) : 0;
-    return s > 86400 ? 86400000 : (int64_t)s * 1000; /* a day is as long as we would listen */
+    int64_t s = 0;
+    for (size_t i = 0; h && i < h->val.l && h->val.p[i] >= '0' && h->val.p[i] <= '9'; i++)
+        s = s * 10 + h->val.p[i] - '0' > 86400 ? 86400 : s * 10 + h->val.p[i] - '0';
+    return s * 1000; /* a comment may follow the number; a day is as long as we would listen */
 }
 
+/* A peer's BYE comes as a reset without its message; so its Reason header is not seen. */
 static void on_close(int err, const struct sip_msg *msg, void *arg)
 {
     struct ivr_leg *leg = arg;
-    struct ivr_end end = {.error = err};
-    if (msg && msg->req) {
-        const struct sip_hdr *why = sip_msg_hdr(msg, SIP_HDR_REASON);
-        end.bye = true;
+    struct ivr_end end = {.error = err, .bye = !msg && err == ECONNRESET};
+    if (end.bye) {
         end.code = 200;
-        if (why)
-            (void)pl_strcpy(&why->val, end.reason, sizeof end.reason);
     } else if (msg) {
         end.code = msg->scode;
         end.retry_after_ms = retry_after_ms(msg);
         (void)pl_strcpy(&msg->reason, end.reason, sizeof end.reason);
     }
-    if (!msg && !err) /* libre tells a BYE that way when its headers are gone */
-        end.bye = true;
     leg->events->ended(leg->arg, &end);
 }
 

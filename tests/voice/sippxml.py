@@ -61,7 +61,12 @@ def keep_names():
 
 def verify(user, password):
     """Digest of the Authorization header; sipp looks at no other."""
-    return '<verifyauth assign_to="good" username="%s" password="%s"/>' % (user, password) + '<test assign_to="bad" variable="good" compare="equal" value="0"/>'
+    return '<verifyauth assign_to="good" username="%s" password="%s"/>' % (user, password)
+
+
+def unless_good(*steps):
+    """These steps only when verify() said no."""
+    return '<nop hide="true" test="good" next="1"/>' + "".join(steps) + '<label id="1"/>\n'
 
 
 def send(text, retrans=False):
