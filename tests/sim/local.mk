@@ -53,4 +53,4 @@ endif
 
 # Without an argument it runs tests/sim/smscsim of the build directory.
 TESTS += tests/sim/selftest.py
-EXTRA_DIST += tests/sim/selftest.py tests/sim/README.md
+EXTRA_DIST += tests/sim/selftest.py tests/sim/README.md tests/sim/ivrsim.py

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -891,6 +892,58 @@ def many(n, talk_ms=6000, cps=100):
         c = d.ask("counters")
         k.check(c["ivr_calls_answered"] == n, "answered: %s", c)
         k.check(most == n, "%d of %d at once", most, n)
+        d.drain()
+
+
+class Network:
+    """tests/sim/ivrsim.py: many people, each counted."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="campgw-ivrsim-")
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.child = subprocess.Popen([sys.executable, "-B", os.path.join(here, "../sim/ivrsim.py"), "--control", self.dir + "/ctl", "--port-file", self.dir + "/port"],
+                                      stdout=subprocess.DEVNULL)
+        wait(lambda: os.path.exists(self.dir + "/port"), 10, "ivrsim starts")
+        with open(self.dir + "/port", encoding="ascii") as f:
+            self.port = int(f.read())
+
+    def ask(self, line):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as c:
+            c.settimeout(10)
+            c.connect(self.dir + "/ctl")
+            c.sendall(line.encode() + b"\n")
+            return json.loads(c.makefile().readline())
+
+    def end(self):
+        self.child.terminate()
+        self.child.wait(10)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@case
+def a_network_of_people_counts_the_same():
+    """40 people of ten kinds: what the network counted for each number equals what we told for it."""
+    with Bench() as b:
+        net = b.add(Network())
+        d = b.driver("trunks=127.0.0.1:%d;calls=50;cps=40" % net.port, "urgent_percent=0")
+        for i in range(40):
+            d.call(MENU, token=i + 1, to="+49151000000%02d" % i, before_ms=30000)
+        kinds = {"7": (k.RETRY, k.BUSY), "8": (k.RETRY, k.NO_ANSWER)}
+        presses = {"6": (k.KEYS, "2"), "9": (k.OPTOUT, "opt-out key")}
+        for i in range(40):
+            last = str(i % 10)
+            want = kinds.get(last, (k.DELIVERED, k.ANSWERED))
+            r = result(d, token=i + 1, result=want[0], sub=want[1])
+            row = net.ask("number +49151000000%02d" % i) if want[0] == k.RETRY else None
+            k.check(row is None or row["calls"] == 1, "called once: %s", row)
+            if want[0] == k.DELIVERED:
+                e = d.expect("inbound", reference=i + 1)
+                k.check((e["kind"], e["text"]) == presses.get(last, (k.KEYS, "1")), "%s pressed %s", i, e)
+                k.check(e["from"] == "+49151000000%02d" % i and r["quantity"] >= 1, "%s %s", e, r)
+        stats = net.ask("stats")
+        k.check(stats["calls"] == 40 and stats["answered"] == 32 and stats["busy"] == 4 and stats["noanswer"] == 4, "the network's counts: %s", stats)
+        k.check(stats["keys"] == 32 and stats["our_bye"] == 32 and stats["active"] == 0 and not stats["complaints"] and not stats["malformed"], "the network's counts: %s", stats)
+        k.check(stats["rtp_packets"] > 32 * 40 and stats["rtp_gaps"] == 0, "sound: %s", stats)
         d.drain()
 
 
