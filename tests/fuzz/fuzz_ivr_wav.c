@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_ivr_wav.c - what comes from outside as bytes: WAV files, and RTP packets (the same input read
- * as both). Promises: a sound of at most 300 s, or a sentence; a packet's payload lies in the
+/* fuzz_ivr_wav.c - what comes from outside as bytes: WAV files, and RTP packets (the same input
+ * read as both). Promises: a sound of at most 300 s, or a sentence; a packet's payload lies in the
  * packet. Source documents: plugins/channel_ivr/wav.h, rtp.h. */
 #include "fuzz_ingest.h"
 #include "rtp.h"
