@@ -7,6 +7,7 @@
 #include "loop.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define CLIP_TABLE 1024u
 #define CLIPS_MAX 16384u /* clips in the store, however small */
@@ -45,7 +46,7 @@ struct ivr_clips {
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct ivr_clip *first, **last;
-    bool ending;
+    atomic_bool ending;
     pthread_t threads[IVR_CLIP_WORKERS];
     uint32_t n_threads;
 };

@@ -40,7 +40,7 @@ static int64_t fetch(struct ivr_clip *c, uint8_t **ret)
 {
     const struct ivr_clips *s = c->store;
     if (c->kind == 't') {
-        struct ivr_speech speech = {s->conf.command, c->key, s->conf.timeout_ms};
+        struct ivr_speech speech = {s->conf.command, c->key, s->conf.timeout_ms, &s->ending};
         size_t voice = strlen(c->key) + 1, n = c->key_len - voice;
         char *text = strndup(c->key + voice, n);
         int64_t len = text ? ivr_speak(&speech, text, ret, c->why, sizeof c->why) : -1;
@@ -96,9 +96,9 @@ static void made(struct ivr_task *t)
 static struct ivr_clip *next_job(struct ivr_clips *s)
 {
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->first && !s->ending)
+    while (!s->first && !atomic_load(&s->ending))
         (void)pthread_cond_wait(&s->more, &s->lock);
-    struct ivr_clip *c = s->ending ? NULL : s->first;
+    struct ivr_clip *c = atomic_load(&s->ending) ? NULL : s->first;
     if (c) {
         s->first = c->job;
         if (!s->first)
@@ -141,7 +141,7 @@ int ivr_clip_workers_start(struct ivr_clips *s)
 void ivr_clip_workers_stop(struct ivr_clips *s)
 {
     (void)pthread_mutex_lock(&s->lock);
-    s->ending = true;
+    atomic_store(&s->ending, true);
     (void)pthread_cond_broadcast(&s->more);
     (void)pthread_mutex_unlock(&s->lock);
     for (uint32_t i = 0; i < s->n_threads; i++)

@@ -4,13 +4,15 @@
 #ifndef IVR_SPEECH_H
 #define IVR_SPEECH_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct ivr_speech {
     const char *command; /* path or name */
     const char *voice;
-    int64_t timeout_ms; /* the child is killed then */
+    int64_t timeout_ms;      /* the child is killed then */
+    const atomic_bool *stop; /* or when this becomes true; NULL: never */
 };
 
 /* \return bytes of a WAV file in *ret (owned), or -1 with a sentence in why. */
