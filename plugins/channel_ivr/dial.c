@@ -182,11 +182,11 @@ static void on_changed(void *arg, const struct ivr_peer *peer)
 }
 
 /* A peer may send each key both ways; the way that comes first counts for the whole call. */
-static void on_digit(struct ivr_call *c, char key, int from)
+static void on_digit(struct ivr_call *c, char key, enum ivr_keys_from from)
 {
     if (c->keys_from == IVR_FROM_NOWHERE)
         c->keys_from = from;
-    if ((int)c->keys_from == from && c->state == IVR_TALKING)
+    if (c->keys_from == from && c->state == IVR_TALKING)
         ivr_flow_digit(c, key);
 }
 

@@ -47,6 +47,8 @@ enum ivr_call_state {
     IVR_TALKING
 };
 
+enum ivr_keys_from { IVR_FROM_NOWHERE, IVR_FROM_RTP, IVR_FROM_INFO };
+
 struct ivr_chan;
 
 struct ivr_list { /* of calls, by `next` and `link` */
@@ -88,7 +90,7 @@ struct ivr_call {
     struct ivr_prompt prompt;
     uint32_t piece;
     bool playing, listening, transferring, complaining;
-    enum { IVR_FROM_NOWHERE, IVR_FROM_RTP, IVR_FROM_INFO } keys_from;
+    enum ivr_keys_from keys_from;
     char digits[IVR_DIGITS_MAX + 1], pressed[IVR_PRESSED_MAX + 1], ahead[IVR_AHEAD_MAX];
     uint32_t n_digits, n_pressed, n_ahead, n_answers;
     const char *ending; /* set: say the last words, then hang up */

@@ -14,12 +14,14 @@
 
 #define FDS_MAX 65536 /* highest descriptor number libre's table holds */
 
+enum loop_state { OFF, STARTING, ON, FAILED };
+
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
     uint32_t holders;
-    enum { OFF, STARTING, ON, FAILED } state;
+    enum loop_state state;
     int wake_fd, error;
     struct ivr_task *first, **last;
 } loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .wake_fd = -1};
@@ -107,7 +109,7 @@ static void init_once(void)
     libre_error = libre_init(); /* once per process; never closed, a second init is not supported */
 }
 
-static void tell_state(int state, int error)
+static void tell_state(enum loop_state state, int error)
 {
     (void)pthread_mutex_lock(&loop.lock);
     loop.state = state;

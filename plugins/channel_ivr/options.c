@@ -65,6 +65,8 @@ struct reader {
 };
 
 static int bad(struct reader *r, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static int bad(struct reader *r, const char *key, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

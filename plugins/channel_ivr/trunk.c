@@ -17,6 +17,7 @@ struct reader {
     size_t size;
 };
 
+static int bad(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int bad(struct reader *r, const char *fmt, ...)
 {
     va_list ap;

@@ -101,7 +101,7 @@ cgw_stage() {
 	make -s -C "$1" install DESTDIR="$2" >>"$3" 2>&1 || return 1
 	# what an unprivileged server needs from places it may not reach, such as a checkout in /root
 	mkdir -p "$2/side"
-	cp "$1/tests/sim/smscsim" "$1/tests/sim/simctl" "$ROOT/conf/optout.conf" "$2/side/"
+	cp "$1/tests/sim/smscsim" "$1/tests/sim/simctl" "$ROOT/tests/sim/ivrsim.py" "$ROOT/conf/optout.conf" "$2/side/"
 	chmod -R a+rX "$2"
 	: >"$cgw_mark"
 }

@@ -525,6 +525,32 @@ def urgent_is_dialled_first():
         d.drain()
 
 
+@case
+def caller_and_prefix_are_written_as_told():
+    with Bench() as b:
+        s = b.sipp(x.recv("INVITE", x.ereg("sip:004915112345678@", "INVITE"), x.ereg("sip:[+]495550000001@", "From:"), x.ereg("&lt;sip:[+]495550000001@[^&gt;]*&gt;", "P-Asserted-Identity:"))
+                   + x.reply(486, "Busy Here") + x.recv("ACK"), variables=("seen",))
+        d = b.driver("trunks=127.0.0.1:%d;prefix=00" % s.port, "p_asserted_identity=true")
+        d.call(HELLO)
+        result(d, sub=k.BUSY)
+        good(s)
+        d.drain()
+
+
+@case
+def redirect_302_goes_to_the_first_contact():
+    with Bench() as b:
+        there = b.sipp(x.refused(486, "Busy Here", ring=False), variables=())
+        s = b.sipp(x.recv("INVITE") + x.send(x.with_body("SIP/2.0 302 Moved\n" + (x.DIALOG % x.TAG).replace("Contact: <sip:[local_ip]:[local_port]>", "Contact: <sip:there@127.0.0.1:%d>" % there.port)))
+                   + x.recv("ACK"), variables=())
+        d = b.driver("trunks=127.0.0.1:%d" % s.port)
+        d.call(HELLO)
+        result(d, sub=k.BUSY, code=486)
+        good(s)
+        good(there)
+        d.drain()
+
+
 # ---- what people press ----
 
 
