@@ -1001,7 +1001,7 @@ def main():
     print("1..%d" % len(wanted), flush=True)
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for n, (name, why, took) in enumerate(pool.map(run_one, wanted), 1):
-            print("%s %d - %s (%.1fs)" % ("not ok" if why else "ok", n, name, took), flush=True)
+            print("%s %d - voice: %s (%.1fs)" % ("not ok" if why else "ok", n, name, took), flush=True)
             if why:
                 failed += 1
                 print("\n".join("# " + line for line in why.splitlines()), flush=True)
