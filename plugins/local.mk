@@ -8,3 +8,6 @@ endif
 if WITH_MMS
 include plugins/channel_mms/local.mk
 endif
+if WITH_IVR
+include plugins/channel_ivr/local.mk
+endif

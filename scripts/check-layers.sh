@@ -31,7 +31,9 @@ microhttpd.h: core/api
 smpp34: plugins/channel_smpp tests/unit tests/fuzz
 openssl/: plugins/channel_smpp core/base
 libconfig.h: core/config core/content core/plugin core/ctl
-jansson.h: core/api core/content core/ingest core/ctl
+jansson.h: core/api core/content core/ingest core/ctl plugins/channel_ivr
+re.h: plugins/channel_ivr
+rem_g711.h: plugins/channel_ivr
 curl/: core/ctl plugins/channel_mms
 libxml/: plugins/channel_mms tests/unit
 gmime/: plugins/channel_mms

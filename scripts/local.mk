@@ -8,6 +8,7 @@ LINT_CORE = $(core_libcgwcore_a_SOURCES) $(campgwd_SOURCES) $(campgw_plugin_chec
 	$(plugins_channel_loopback_channel_loopback_la_SOURCES) $(plugins_campaign_broadcast_campaign_broadcast_la_SOURCES)
 LINT_SMPP = $(plugins_channel_smpp_channel_smpp_la_SOURCES)
 LINT_MMS = $(plugins_channel_mms_channel_mms_la_SOURCES)
+LINT_IVR = $(plugins_channel_ivr_channel_ivr_la_SOURCES)
 LINT_FLAGS = $(DEFS) -std=gnu11 -Wall -Wextra
 lint: lint-tidy lint-cppcheck
 lint-tidy:
@@ -17,11 +18,13 @@ lint-tidy:
 		$(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
 	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_MMS) -- $(LINT_FLAGS) \
 		$(plugins_channel_mms_channel_mms_la_CPPFLAGS)
+	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_IVR) -- $(LINT_FLAGS) \
+		$(plugins_channel_ivr_channel_ivr_la_CPPFLAGS)
 # System headers are not read: cppcheck knows libc. `portability` is left out: it is about functions that are not reentrant
 # elsewhere (readdir, getpwnam)
 lint-cppcheck:
 	cd $(srcdir) && $(CPPCHECK) --quiet --std=c11 --enable=warning,performance --inline-suppr --error-exitcode=1 \
-		--suppress=missingInclude --library=posix --library=gnu -D__cppcheck__ -D_GNU_SOURCE -Icore -Icore/include -Iplugins/channel_smpp -Iplugins/channel_mms \
-		core plugins/channel_loopback plugins/channel_smpp plugins/channel_mms plugins/campaign_broadcast \
+		--suppress=missingInclude --library=posix --library=gnu -D__cppcheck__ -D_GNU_SOURCE -Icore -Icore/include -Iplugins/channel_smpp -Iplugins/channel_mms -Iplugins/channel_ivr \
+		core plugins/channel_loopback plugins/channel_smpp plugins/channel_mms plugins/channel_ivr plugins/campaign_broadcast \
 		plugins/template_channel plugins/template_campaign
 .PHONY: lint lint-tidy lint-cppcheck

@@ -29,6 +29,7 @@ include tests/abi/local.mk
 include tests/fixtures/plugins/local.mk
 include tests/contract/plugin_tests.mk
 include tests/contract/local.mk
+include tests/voice/local.mk
 include tests/unit/local.mk
 include tests/db/local.mk
 include tests/fuzz/local.mk

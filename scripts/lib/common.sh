@@ -5,9 +5,9 @@
 
 # What building and running needs, Debian 12 names. README.md says why each.
 cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libical-dev libjansson-dev
-libmicrohttpd-dev libphonenumber-dev libpq-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
+libmicrohttpd-dev libphonenumber-dev libpq-dev libre-dev librem-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
 cgw_packages_run='postgresql-15 python3 util-linux'
-cgw_packages_test='libcriterion-dev openssl curl faketime'
+cgw_packages_test='libcriterion-dev openssl curl faketime sip-tester espeak-ng'
 cgw_packages_lint='clang clang-tidy cppcheck' # for scripts/test --all; the level skips what is not there
 
 cgw_now() { date +%s; }
@@ -101,7 +101,7 @@ cgw_stage() {
 	make -s -C "$1" install DESTDIR="$2" >>"$3" 2>&1 || return 1
 	# what an unprivileged server needs from places it may not reach, such as a checkout in /root
 	mkdir -p "$2/side"
-	cp "$1/tests/sim/smscsim" "$1/tests/sim/mmscsim" "$1/tests/sim/simctl" "$ROOT/conf/optout.conf" "$2/side/"
+	cp "$1/tests/sim/smscsim" "$1/tests/sim/mmscsim" "$1/tests/sim/simctl" "$ROOT/tests/sim/ivrsim.py" "$ROOT/conf/optout.conf" "$2/side/"
 	chmod -R a+rX "$2"
 	: >"$cgw_mark"
 }

@@ -57,6 +57,16 @@ tests_fuzz_replay_mm7_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS) 
 tests_fuzz_replay_mm7_LDADD = $(MMS_LIBS)
 endif
 
+if WITH_IVR
+check_PROGRAMS += tests/fuzz/replay_ivr_flow tests/fuzz/replay_ivr_wav
+tests_fuzz_replay_ivr_flow_SOURCES = tests/fuzz/fuzz_ivr_flow.c
+tests_fuzz_replay_ivr_flow_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS) -I$(srcdir)/tests/fuzz -DREPLAY_MAIN
+tests_fuzz_replay_ivr_flow_LDADD = $(IVR_LIBS)
+tests_fuzz_replay_ivr_wav_SOURCES = tests/fuzz/fuzz_ivr_wav.c
+tests_fuzz_replay_ivr_wav_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS) -I$(srcdir)/tests/fuzz -DREPLAY_MAIN
+tests_fuzz_replay_ivr_wav_LDADD = $(IVR_LIBS)
+endif
+
 if WITH_FUZZ
 noinst_PROGRAMS += \
 	tests/fuzz/fuzz_address \
@@ -106,5 +116,15 @@ noinst_PROGRAMS += tests/fuzz/fuzz_mm7
 tests_fuzz_fuzz_mm7_CPPFLAGS = $(plugins_channel_mms_channel_mms_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
 tests_fuzz_fuzz_mm7_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_mm7_LDADD = $(MMS_LIBS)
+endif
+
+if WITH_IVR
+noinst_PROGRAMS += tests/fuzz/fuzz_ivr_flow tests/fuzz/fuzz_ivr_wav
+tests_fuzz_fuzz_ivr_flow_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
+tests_fuzz_fuzz_ivr_flow_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_ivr_flow_LDADD = $(IVR_LIBS)
+tests_fuzz_fuzz_ivr_wav_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
+tests_fuzz_fuzz_ivr_wav_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_ivr_wav_LDADD = $(IVR_LIBS)
 endif
 endif

@@ -20,6 +20,13 @@ for corpus in "$corpora"/*/; do
         fi
         ;;
     esac
+    case $name in ivr_*)
+        if [ ! -x "$program" ]; then
+            echo "ok $n - $name # SKIP built without channel_ivr"
+            continue
+        fi
+        ;;
+    esac
     set -- "$corpus"*
     if said=$("$program" "$@" 2>&1) && printf '%s\n' "$said" | grep -q -x -E "$# (inputs|files) replayed"; then
         echo "ok $n - $name: $# inputs"

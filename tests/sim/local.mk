@@ -69,4 +69,4 @@ endif
 
 # Without an argument it runs tests/sim/smscsim of the build directory.
 TESTS += tests/sim/selftest.py tests/sim/mmsc_selftest.py
-EXTRA_DIST += tests/sim/selftest.py tests/sim/mmsc_selftest.py tests/sim/README.md
+EXTRA_DIST += tests/sim/selftest.py tests/sim/mmsc_selftest.py tests/sim/README.md tests/sim/ivrsim.py

@@ -125,8 +125,24 @@ tests_unit_test_mms_rules_CPPFLAGS = $(MMS_TEST_CPPFLAGS)
 tests_unit_test_mms_rules_LDADD = $(MMS_TEST_LIBS)
 endif
 
-check_PROGRAMS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests)
-TESTS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests)
+if WITH_IVR
+ivr_unit_tests = \
+	tests/unit/test_ivr_flow \
+	tests/unit/test_ivr_rules \
+	tests/unit/test_ivr_sound
+
+tests_unit_test_ivr_flow_CPPFLAGS = $(IVR_TEST_CPPFLAGS)
+tests_unit_test_ivr_flow_LDADD = $(IVR_TEST_LIBS)
+
+tests_unit_test_ivr_rules_CPPFLAGS = $(IVR_TEST_CPPFLAGS)
+tests_unit_test_ivr_rules_LDADD = $(IVR_TEST_LIBS)
+
+tests_unit_test_ivr_sound_CPPFLAGS = $(IVR_TEST_CPPFLAGS)
+tests_unit_test_ivr_sound_LDADD = $(IVR_TEST_LIBS)
+endif
+
+check_PROGRAMS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests)
+TESTS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests)
 else
 # a skip that nobody can mistake for a pass
 TESTS += tests/unit/no_criterion.sh
