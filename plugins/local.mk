@@ -5,3 +5,6 @@ include plugins/campaign_broadcast/local.mk
 if WITH_SMPP
 include plugins/channel_smpp/local.mk
 endif
+if WITH_EMAIL
+include plugins/channel_email/local.mk
+endif
