@@ -75,7 +75,7 @@ struct email_channel {
     struct cgw_timer *timer;
     /* messages */
     struct email_job *waiting[CGW_LANES], **waiting_end[CGW_LANES];
-    uint32_t n_waiting, n_sending;
+    uint32_t n_waiting, n_sending, n_free; /* n_free: connections that could begin now */
     size_t held_bytes;
     atomic_bool posted; /* on_ended has been asked for */
     /* the route */

@@ -263,8 +263,7 @@ static int64_t obstacle(struct email_channel *e, struct email_job *j, int64_t no
         give_back(j, CGW_RES_REFUSED_RETRY, "a medium cannot be read");
         return -1;
     }
-    return e->n_sending < e->smtp.connections ? email_domain_take(j->domain, now)
-                                              : j->submit_before_ms;
+    return e->n_free ? email_domain_take(j->domain, now) : j->submit_before_ms;
 }
 
 /* Sends what can be sent. \return when to look again, INT64_MAX: when something ends. */
@@ -286,12 +285,13 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
         if (when < 0)
             continue;
         j->domain->waiting--;
-        e->n_sending++;
         j->smtp.bytes = compose_bytes(&j->mail);
-        if (!smtp_pool_send(e->pool, &j->smtp)) { /* a slow farewell holds a connection */
-            e->n_sending--;
+        if (smtp_pool_send(e->pool, &j->smtp)) {
+            e->n_sending++;
+            e->n_free--;
+        } else { /* only while the pool is being stopped */
             email_domain_done(j->domain, false, now);
-            settle(e, j->token, CGW_RES_NOT_SENT, 0, 0, "no connection was free");
+            settle(e, j->token, CGW_RES_NOT_SENT, 0, 0, "the channel is stopping");
             free_job(j);
         }
     }
@@ -321,6 +321,7 @@ static void turn(struct email_channel *e)
     if (e->probe_at_ms && e->probe_at_ms <= now && !e->probing && !e->draining)
         send_probe(e);
     bool more = blobs_step(e->blobs);
+    e->n_free = e->pool ? smtp_pool_resting(e->pool) : 0;
     int64_t a = pump_lane(e, CGW_LANE_URGENT, now), b = pump_lane(e, CGW_LANE_BULK, now);
     a = more ? now + 1 : a;
     tell_credit(e);

@@ -42,7 +42,7 @@ struct smtp_pool {
     struct worker *resting;
     struct smtp_job *done, **done_end;
     bool stopping, aborting;
-    uint32_t at_work; /* threads */
+    uint32_t at_work, n_resting; /* threads */
     pthread_cond_t left;
     struct worker workers[SMTP_CONNECTIONS_MAX];
 };
@@ -69,8 +69,9 @@ static size_t on_line(char *text, size_t size, size_t n, void *arg)
 {
     struct smtp_job *job = ((struct worker *)arg)->job;
     size_t len = size * n, keep = 0;
-    if (len < 4 || text[3] == '-')
-        return len; /* only the last line of an answer counts */
+    /* only the last line of an answer counts, and none to the QUIT that curl says by itself */
+    if (!job || job->leaving || len < 4 || text[3] == '-')
+        return len;
     job->code = 0;
     for (size_t i = 0; i < 3; i++)
         job->code = job->code * 10 + (text[i] - '0');
@@ -94,6 +95,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
     for (size_t i = 0; job && type == CURLINFO_HEADER_OUT && len >= 4 && i < 3; i++)
         if (!memcmp(text, verbs[i].verb, 4))
             job->stage = verbs[i].stage;
+    if (job && type == CURLINFO_HEADER_OUT && len >= 4 && !memcmp(text, "QUIT", 4))
+        job->leaving = true;
     return 0;
 }
 
@@ -226,7 +229,7 @@ static CURLcode attempt(struct worker *w, struct smtp_job *job, long *ret_connec
     job->code = 0;
     job->line[0] = 0;
     job->given = 0;
-    job->complete = job->answered = job->late = false;
+    job->complete = job->answered = job->late = job->leaving = false;
     if (e && (to || !job->to)) {
         (void)curl_easy_setopt(e, CURLOPT_MAIL_FROM, job->to ? job->from : NULL);
         (void)curl_easy_setopt(e, CURLOPT_MAIL_RCPT, to);
@@ -260,10 +263,13 @@ static void serve(struct worker *w, struct smtp_job *job)
 
 /* ---- threads ---- */
 
+/* Lock held. Free for work from now on, and that is told: the owner waits for it. */
 static void push(struct worker *w)
 {
     w->below = w->pool->resting;
     w->pool->resting = w;
+    w->pool->n_resting++;
+    w->pool->ended(w->pool->ctx);
 }
 
 static void unlink_worker(struct worker *w)
@@ -271,8 +277,10 @@ static void unlink_worker(struct worker *w)
     struct worker **at = &w->pool->resting;
     while (*at && *at != w)
         at = &(*at)->below;
-    if (*at)
+    if (*at) {
         *at = w->below;
+        w->pool->n_resting--;
+    }
 }
 
 /* Lock held, and left for the time of the farewell. */
@@ -317,9 +325,10 @@ static void *work(void *arg)
         job->next = NULL;
         *p->done_end = job;
         p->done_end = &job->next;
-        p->ended(p->ctx);
-        if (w->used >= p->conf.per_connection)
+        if (w->used >= p->conf.per_connection) {
+            p->ended(p->ctx); /* the result need not wait for the farewell */
             leave(w);
+        }
     }
     leave(w);
     p->at_work--;
@@ -334,11 +343,20 @@ bool smtp_pool_send(struct smtp_pool *p, struct smtp_job *job)
     struct worker *w = p->stopping || p->aborting ? NULL : p->resting;
     if (w) {
         p->resting = w->below;
+        p->n_resting--;
         w->job = job;
         (void)pthread_cond_signal(&w->wake);
     }
     (void)pthread_mutex_unlock(&p->lock);
     return w != NULL;
+}
+
+uint32_t smtp_pool_resting(struct smtp_pool *p)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    uint32_t n = p->n_resting;
+    (void)pthread_mutex_unlock(&p->lock);
+    return n;
 }
 
 struct smtp_job *smtp_pool_ended(struct smtp_pool *p)

@@ -48,13 +48,15 @@ struct smtp_job {
     /* the pool's own */
     struct smtp_job *next;
     uint64_t given;
-    bool complete, answered, late;
+    bool complete, answered, late, leaving;
 };
 
 struct smtp_pool;
-/* ended(ctx) is called on any thread when smtp_pool_ended() has something. Starts no thread. */
+/* ended(ctx) is called on any thread, with the pool's lock held, when smtp_pool_ended() has something
+ * or a connection is free again. Starts no thread. */
 struct smtp_pool *smtp_pool_new(const struct smtp_conf *conf, void (*ended)(void *ctx), void *ctx);
 int smtp_pool_start(struct smtp_pool *p);
+uint32_t smtp_pool_resting(struct smtp_pool *p); /* how many jobs it could begin now */
 /* Never blocks. false: every connection is busy (the job is still the caller's). */
 bool smtp_pool_send(struct smtp_pool *p, struct smtp_job *job);
 /* The jobs that ended since the last call, a chain by next. */

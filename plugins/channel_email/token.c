@@ -116,10 +116,14 @@ bool email_token_find(const struct email_key *k, char use, const char *text,
 
 bool email_id_find(const struct email_key *k, const char *text, char ret_id[EMAIL_ID_LEN + 1])
 {
+    char id[EMAIL_ID_LEN + 1];
     size_t left = text ? strlen(text) : 0;
-    for (; left > EMAIL_ID_LEN + 1; text++, left--)
-        if (text[0] == '<' && text[1 + EMAIL_ID_LEN] == '@' &&
-            fold(text + 1, EMAIL_ID_LEN, ret_id) && id_ok(k, ret_id))
-            return true;
+    for (; left > EMAIL_ID_LEN + 1; text++, left--) {
+        if (text[0] != '<' || text[1 + EMAIL_ID_LEN] != '@' || !fold(text + 1, EMAIL_ID_LEN, id) ||
+            !id_ok(k, id))
+            continue;
+        memcpy(ret_id, id, sizeof id);
+        return true;
+    }
     return false;
 }
