@@ -223,8 +223,8 @@ static char *content_of(GMimePart *part, size_t *ret_len)
     out = g_mime_stream_mem_new();
     (void)g_mime_data_wrapper_write_to_stream(w, out);
     GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(out));
-    char *text = g_utf8_make_valid((const char *)bytes->data, bytes->data ? bytes->len : 0);
-    *ret_len = strlen(text);
+    char *text = bytes->data ? g_utf8_make_valid((const char *)bytes->data, bytes->len) : NULL;
+    *ret_len = text ? strlen(text) : 0;
     g_object_unref(out);
     g_object_unref(w);
     g_object_unref(some);

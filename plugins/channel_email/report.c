@@ -35,7 +35,7 @@ static bool field(const char *block, size_t len, const char *name, char *out, si
     for (; p < end && w + 1 < size; p++) {
         if (*p == '\n' && (p + 1 == end || (p[1] != ' ' && p[1] != '\t')))
             break;
-        char c = (unsigned char)*p < 0x20 ? ' ' : *p == 0x7f ? '?' : *p;
+        char c = (unsigned char)*p < 0x20 ? ' ' : (unsigned char)*p >= 0x7f ? '?' : *p;
         if (c != ' ' || (w && out[w - 1] != ' '))
             out[w++] = c;
     }

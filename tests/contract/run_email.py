@@ -5,9 +5,12 @@ server with TLS and AUTH that misbehaves on command. Prints TAP. Run from the bu
 import email
 import email.policy
 import http.client
+import json
 import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -620,6 +623,64 @@ class Reports(Case):
         self.assertEqual(e.event("receipt")["id"], self.msg)
         ids = {self.msg} | {e.result("p@a.example")["id"] for _ in range(3)}
         self.assertEqual(len(ids), 4)
+
+
+class Simulator(Case):
+    """tests/sim/mailsim.py, which the quickstart uses, and channel_email: each counts by itself, and both agree."""
+
+    def ask(self, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(self.control)
+            s.sendall(line.encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
+    def simulator(self, *switches):
+        self.control, port_file = os.path.join(self.dir, "ctl"), os.path.join(self.dir, "port")
+        p = subprocess.Popen([sys.executable, "-B", os.path.join(SRC, "tests/sim/mailsim.py"), "--control", self.control, "--port-file", port_file, *switches],
+                             stdout=subprocess.DEVNULL)
+        self.addCleanup(mailpeers.end, p)
+        mailpeers.until("the simulator listens", lambda: os.path.exists(port_file) and os.path.exists(self.control))
+        with open(port_file, encoding="ascii") as f:
+            return int(f.read())
+
+    def test_every_mailbox_is_counted_and_the_figures_agree(self):
+        port = self.simulator("--bounce", "*@gone.example=5.1.1", "--bounce", "*@full.example=5.2.2", "--complain", "*@angry.example", "--click", "*@leave.example",
+                              "--reply", "*@talk.example=yes please", "--refuse", "*@no.example=550 5.1.1 No such user")
+        d = self.driver(port=port, bounce_domain="b.shop.example", unsubscribe_url=URL, domain_limits="*=100000/s")
+        for word in ("report_url http://127.0.0.1:%d/cb/mail/report", "link_base http://127.0.0.1:%d/cb/mail/u"):
+            self.assertTrue(self.ask("set " + word % d.port)["ok"])
+        for name, n in (("gone", 5), ("full", 4), ("angry", 3), ("leave", 6), ("talk", 2), ("no", 7), ("fine", 200)):
+            d.send("p%%d@%s.example" % name, n=n, submit_ms=20000)
+        found = d.results(227)
+        self.assertEqual(sum(r["result"] == ACCEPTED for r in found), 220)
+        self.assertEqual(sum((r["result"], r["sub"]) == (REFUSED, HARD) for r in found), 7)
+        receipts = [d.event("receipt") for _ in range(9)]
+        self.assertEqual(sorted(r["sub"] for r in receipts), [HARD] * 5 + [SOFT] * 4)
+        inbound = [d.event("inbound") for _ in range(11)]
+        self.assertEqual(sorted(i["kind"] for i in inbound), [TEXT] * 2 + [OPTOUT] * 6 + [COMPLAINT] * 3)
+        ids = {r["id"] for r in found if r["result"] == ACCEPTED}
+        self.assertTrue({r["id"] for r in receipts} | {i["id"] for i in inbound} <= ids)
+        stats = mailpeers.until("all calls are made", lambda: (lambda s: s if not s["under_way"] else None)(self.ask("stats")))
+        self.assertEqual({k: stats[k] for k in ("mails", "recipients", "copies", "more_than_once", "refused", "bounces", "complaints_sent", "clicks", "replies")},
+                         {"mails": 220, "recipients": 220, "copies": 0, "more_than_once": 0, "refused": 7, "bounces": 9, "complaints_sent": 3, "clicks": 6, "replies": 2})
+        self.assertEqual(stats["complaints"], {}, "our SMTP and our mails are as they should be")
+        self.assertEqual(self.ask("count p3@fine.example")["mails"], 1)
+        self.assertEqual(self.ask("count p3@nowhere.example")["mails"], 0)
+
+    def test_the_judge_sees_what_is_wrong(self):
+        port = self.simulator()
+        with socket.create_connection(("127.0.0.1", port), 10) as s:
+            f = s.makefile("rwb")
+            for line in ("EHLO x", "MAIL FROM:<a@a>", "RCPT TO:<b@b>", "DATA", "To: c@c\nSubject: " + "x" * 2000 + "\r\n\r\nh\u00e4\r\n.", "QUIT"):
+                f.write(line.encode() + b"\r\n")
+                f.flush()
+            while f.readline():
+                pass
+        stats = self.ask("stats")
+        self.assertEqual(set(stats["complaints"]), {"bare LF", "line above 998 bytes", "8-bit text without BODY=8BITMIME", "To is not the recipient",
+                                                    "Date not exactly once", "From not exactly once", "Message-ID not exactly once"})
+        self.assertFalse(self.ask("nonsense")["ok"])
 
 
 class RealPostfix(Case):

@@ -76,7 +76,7 @@ Test(email_compose, a_plain_mail_is_seven_bit_and_dated)
     size_t len;
     char *text = composed(&m, &len);
     lines_are_legal(text, len);
-    cr_assert_eq(strncmp(text, "Date: Fri, 27 Nov 2026 20:00:00 +0000\r\n", 39), 0, "%.40s", text);
+    cr_assert_eq(strncmp(text, "Date: Sat, 28 Nov 2026 00:00:00 +0000\r\n", 39), 0, "%.40s", text);
     cr_assert(strstr(text, "\r\nFrom: news@shop.example\r\nTo: ann@a.example\r\n"));
     cr_assert(strstr(text, "Content-Transfer-Encoding: 7bit\r\n\r\none\r\ntwo\r\n.\r\n"), "%s",
               text);
@@ -116,8 +116,8 @@ Test(email_compose, encodings_fit_the_text)
     cr_assert_eq(mime_encoding_for("abc\n", 4), MIME_7BIT);
     cr_assert_eq(mime_encoding_for(line, 990), MIME_7BIT);
     cr_assert_eq(mime_encoding_for(line, 1200), MIME_QUOTED);
-    cr_assert_eq(mime_encoding_for("gr\xc3\xbc\xc3\x9f, a long word of mostly ASCII letters", 44),
-                 MIME_QUOTED);
+    static const char mostly_ascii[] = "gr\xc3\xbc\xc3\x9f, words of mostly ASCII letters";
+    cr_assert_eq(mime_encoding_for(mostly_ascii, sizeof mostly_ascii - 1), MIME_QUOTED);
     cr_assert_eq(mime_encoding_for("\xe4\xbd\xa0\xe5\xa5\xbd", 6), MIME_BASE64);
     cr_assert_eq(mime_encoding_for("a\0b", 3), MIME_BASE64);
     cr_assert_eq(mime_encoding_for("a\rb", 3), MIME_BASE64);

@@ -6,6 +6,7 @@
 #include "cgw/channel.h"
 
 #include <criterion/criterion.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,14 @@ static struct report read_text(const char *text, size_t len)
     return r;
 }
 
-static struct report read_mail(const char *fmt, const char *a, const char *b)
+static struct report read_mail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static struct report read_mail(const char *fmt, ...)
 {
     static char text[20000];
-    (void)snprintf(text, sizeof text, fmt, a, b);
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
     return read_text(text, strlen(text));
 }
 
@@ -57,7 +62,7 @@ Test(email_report, fields_may_be_folded_and_in_any_order)
         REPORT_HEAD "Reporting-MTA: dns; x\n\nstatus:\n\t5.1.1 (bad destination\n mailbox)\n"
                     "DIAGNOSTIC-CODE: x-unix;\n  user\n\tunknown\nAction: failed\n"
                     "Final-Recipient: rfc822;ann@a.example\n" REPORT_TAIL,
-        verp, "");
+        verp);
     cr_assert_eq(r.kind, REPORT_BOUNCE);
     cr_assert_str_eq(r.id, id);
     cr_assert(r.result == CGW_RES_FAILED && r.sub == CGW_SUB_HARD_BOUNCE);
@@ -72,7 +77,7 @@ Test(email_report, a_failure_among_several_recipients_counts)
                                             "Final-Recipient: rfc822; a@a\nAction: relayed\nStatus: "
                                             "2.0.0\n\nFinal-Recipient: rfc822; b@a\nAction: "
                                             "failed (gave up)\nStatus: 4.4.7\n" REPORT_TAIL,
-                                verp, "");
+                                verp);
     cr_assert(r.kind == REPORT_BOUNCE && r.result == CGW_RES_FAILED &&
               r.sub == CGW_SUB_SOFT_BOUNCE);
     cr_assert_str_eq(r.person, "b@a");
@@ -84,17 +89,17 @@ Test(email_report, a_delay_is_no_failure)
     struct report r = read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; "
                                             "a@a\nAction: delayed\nStatus: 4.4.1\nWill-Retry-Until: "
                                             "tomorrow\n" REPORT_TAIL,
-                                verp, "");
+                                verp);
     cr_assert(r.kind == REPORT_BOUNCE && r.result == CGW_RES_ENROUTE && r.sub == 0);
     mime_done(&mail);
 }
 
 Test(email_report, without_action_or_status_it_is_unreadable_not_guessed)
 {
-    struct report r = read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n" REPORT_TAIL, verp, "");
+    struct report r = read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n" REPORT_TAIL, verp);
     cr_assert_eq(r.kind, REPORT_UNREADABLE);
     mime_done(&mail);
-    r = read_mail(REPORT_HEAD "a: b\n\nAction: exploded\nStatus: 5.1.1\n" REPORT_TAIL, verp, "");
+    r = read_mail(REPORT_HEAD "a: b\n\nAction: exploded\nStatus: 5.1.1\n" REPORT_TAIL, verp);
     cr_assert_eq(r.kind, REPORT_UNREADABLE);
     mime_done(&mail);
 }
@@ -105,9 +110,9 @@ Test(email_report, a_feedback_report_without_our_address_is_found_by_the_returne
         "From: fbl@a.example\nTo: abuse@shop.example\nMIME-Version: 1.0\nContent-Type: "
         "multipart/report; report-type=feedback-report; boundary=f\n\n--f\n\nx\n--f\nContent-Type: "
         "message/feedback-report\n\nFeedback-Type: abuse\nOriginal-Rcpt-To: <ann@a.example>\n\n"
-        "--f\nContent-Type: message/rfc822\n\nSubject: y\nMessage-ID: <%s@shop.example>%s\n\nbody\n"
+        "--f\nContent-Type: message/rfc822\n\nSubject: y\nMessage-ID: <%s@shop.example>\n\nbody\n"
         "--f--\n",
-        id, "");
+        id);
     cr_assert_eq(r.kind, REPORT_COMPLAINT);
     cr_assert_str_eq(r.id, id);
     cr_assert_str_eq(r.person, "ann@a.example");
@@ -144,7 +149,7 @@ Test(email_report, machines_are_told_from_people)
 Test(email_report, the_unsubscribe_address_wins_over_the_form_of_the_mail)
 {
     struct report r =
-        read_mail("Auto-Submitted: auto-generated\nFrom: a@a\nTo: %s\n\n%s\n", leave, "");
+        read_mail("Auto-Submitted: auto-generated\nFrom: a@a\nTo: %s\n\n\n", leave);
     cr_assert_eq(r.kind, REPORT_LEAVE);
     cr_assert_str_eq(r.id, id);
     mime_done(&mail);
@@ -153,8 +158,7 @@ Test(email_report, the_unsubscribe_address_wins_over_the_form_of_the_mail)
 Test(email_report, own_words_are_those_not_quoted_and_end_at_whole_letters)
 {
     char out[64];
-    struct mime_part p = {.body = "Yes\n> no\n>> never\nok \xc3\xa4\n\n", .len = 29};
-    cr_assert_eq(p.len, strlen(p.body) + 2);
+    struct mime_part p = {.body = "Yes\n> no\n>> never\nok \xc3\xa4\n\n"};
     p.len = strlen(p.body);
     cr_assert_eq(report_own_words(&p, out, sizeof out), strlen("Yes\nok \xc3\xa4"));
     cr_assert_str_eq(out, "Yes\nok \xc3\xa4");
