@@ -79,7 +79,7 @@ static void load(struct blobs *b, struct blob *blob)
 {
     char *bytes = b->step;
     size_t want = blob->size - blob->at < (int64_t)BLOB_STEP_BYTES ? (size_t)(blob->size - blob->at)
-                                                                : BLOB_STEP_BYTES;
+                                                                   : BLOB_STEP_BYTES;
     int64_t got = want ? b->host->media_read(blob->media, blob->at, bytes, want) : 0;
     if (got < 0 || (size_t)got != want) {
         blob->failed = true;

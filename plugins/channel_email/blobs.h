@@ -8,8 +8,8 @@
 #include "text.h"
 
 #define BLOBS_MAX 64u
-#define BLOBS_BYTES ((size_t)96 << 20)     /* of all of them, encoded */
-#define BLOB_STEP_BYTES (57u * 4096u)      /* read and encoded at a time: stays under a millisecond */
+#define BLOBS_BYTES ((size_t)96 << 20) /* of all of them, encoded */
+#define BLOB_STEP_BYTES (57u * 4096u)  /* read and encoded at a time: stays under a millisecond */
 
 struct blob {
     uint64_t media; /* handle of the gateway */

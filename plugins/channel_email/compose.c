@@ -65,7 +65,8 @@ static void sort_parts(const struct cgw_message *m, struct parts *ret)
 
 static void put_date(struct text *t, int64_t utc_ms)
 {
-    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[] = "SunMonTueWedThuFriSat",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t s = (time_t)(utc_ms / 1000);
     struct tm tm;
     char line[64];
@@ -181,8 +182,8 @@ static void put_text(struct writer *w, const char *type, const struct cgw_part *
 
 static bool type_ok(const char *s)
 {
-    size_t n = s ? strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/")
-                 : 0;
+    size_t n =
+        s ? strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/") : 0;
     return n && n < 100 && strchr(s, '/') && (!s[n] || s[n] == ';');
 }
 

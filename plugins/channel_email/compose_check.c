@@ -42,10 +42,22 @@ static bool has_control(const struct cgw_part *p)
 /* Field names that this channel writes itself, or that would send copies to others. */
 static bool header_ok(const struct cgw_part *p, struct cgw_check *ret)
 {
-    static const char *const ours[] = {
-        "From",       "To",          "Cc",           "Bcc",        "Date",   "Message-ID",
-        "Subject",    "Sender",      "Return-Path",  "Received",   "List-Unsubscribe",
-        "Content-",   "Resent-",     "MIME-Version", "List-Unsubscribe-Post", "DKIM-Signature"};
+    static const char *const ours[] = {"From",
+                                       "To",
+                                       "Cc",
+                                       "Bcc",
+                                       "Date",
+                                       "Message-ID",
+                                       "Subject",
+                                       "Sender",
+                                       "Return-Path",
+                                       "Received",
+                                       "List-Unsubscribe",
+                                       "Content-",
+                                       "Resent-",
+                                       "MIME-Version",
+                                       "List-Unsubscribe-Post",
+                                       "DKIM-Signature"};
     const char *colon = p->body ? memchr(p->body, ':', p->len) : NULL;
     size_t n = colon ? (size_t)(colon - p->body) : 0;
     if (!n || n > 76 || p->len > HEADER_MAX || has_control(p))

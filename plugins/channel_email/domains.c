@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define CHAINS 8192u
-#define SERVED_PER_S 4u /* messages a second that one of those at once is good for, when only they are limited */
+#define SERVED_PER_S                                                                               \
+    4u /* messages a second that one of those at once is good for, when only they are limited */
 #define STANDARD_PER_S 100
 #define STANDARD_MOST 10u
 
@@ -231,7 +232,9 @@ void email_domain_spare(struct email_domain *e, int64_t now_ms)
 
 int64_t email_domain_book(struct email_domain *e, int64_t now_ms)
 {
-    double per_s = e->limit.per_s > 0 ? e->limit.per_s : e->limit.most ? (double)(e->limit.most * SERVED_PER_S) : 100;
+    double per_s = e->limit.per_s > 0 ? e->limit.per_s
+                   : e->limit.most    ? (double)(e->limit.most * SERVED_PER_S)
+                                      : 100;
     int64_t step_ms = (int64_t)(1000 / per_s) + 1;
     int64_t from = e->spared_until_ms > now_ms ? e->spared_until_ms : now_ms;
     if (e->booked_ms < from)

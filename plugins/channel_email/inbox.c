@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inbox.c - the callback routes: POST /report takes one mail as it came (message/rfc822), GET and
- * POST /u are the link to unsubscribe. A peer hears 200 only when what it brought is stored, and 503
- * when it cannot be taken now. Source: RFC 8058 (one-click). */
+ * POST /u are the link to unsubscribe. A peer hears 200 only when what it brought is stored, and
+ * 503 when it cannot be taken now. Source: RFC 8058 (one-click). */
 #include "instance.h"
 
 #include "mime.h"
@@ -50,9 +50,8 @@ void email_stored(struct email_channel *e, const uint64_t *acks, uint32_t n)
 
 static struct cgw_address mailbox(const char *text)
 {
-    return (struct cgw_address){.kind = *text ? CGW_ADDR_EMAIL : 0,
-                                .len = (uint32_t)strlen(text),
-                                .text = text};
+    return (struct cgw_address){
+        .kind = *text ? CGW_ADDR_EMAIL : 0, .len = (uint32_t)strlen(text), .text = text};
 }
 
 static bool pass_receipt(struct email_channel *e, const struct report *r, uint64_t request)
@@ -79,8 +78,8 @@ static bool pass_inbound(struct email_channel *e, uint32_t kind, const struct re
     bool known = r->id[0] != 0;
     struct cgw_inbound item = {.size = sizeof item,
                                .kind = kind,
-                               .from = known && kind != CGW_IN_TEXT ? mailbox("")
-                                                                    : mailbox(r->person),
+                               .from =
+                                   known && kind != CGW_IN_TEXT ? mailbox("") : mailbox(r->person),
                                .to = mailbox(e->compose.from ? e->compose.from : ""),
                                .n_parts = n_parts,
                                .parts = parts,
@@ -94,10 +93,8 @@ static bool pass_inbound(struct email_channel *e, uint32_t kind, const struct re
 
 static bool pass_complaint(struct email_channel *e, const struct report *r, uint64_t request)
 {
-    struct cgw_part part = {.role = CGW_ROLE_TEXT,
-                            .len = (uint32_t)strlen(r->raw),
-                            .mime = TEXT_TYPE,
-                            .body = r->raw};
+    struct cgw_part part = {
+        .role = CGW_ROLE_TEXT, .len = (uint32_t)strlen(r->raw), .mime = TEXT_TYPE, .body = r->raw};
     return pass_inbound(e, r->kind == REPORT_LEAVE ? CGW_IN_OPTOUT : CGW_IN_COMPLAINT, r, &part, 1,
                         NULL, ack_of(request, false));
 }
@@ -116,7 +113,10 @@ static bool pass_reply(struct email_channel *e, const struct report *r, const st
     size_t subject_len = strlen(subject) < 900 ? strlen(subject) : 0;
     struct cgw_part parts[] = {
         {.role = CGW_ROLE_TEXT, .len = (uint32_t)len, .mime = TEXT_TYPE, .body = words},
-        {.role = CGW_ROLE_SUBJECT, .len = (uint32_t)subject_len, .mime = TEXT_TYPE, .body = subject}};
+        {.role = CGW_ROLE_SUBJECT,
+         .len = (uint32_t)subject_len,
+         .mime = TEXT_TYPE,
+         .body = subject}};
     if (!strcmp(r->text->type, "text/html"))
         parts[0].mime = PAGE_TYPE;
     (void)snprintf(peer, sizeof peer, "%s", message_id ? message_id : "");
@@ -138,12 +138,10 @@ static bool pass(struct email_channel *e, const struct report *r, const struct m
 
 static uint32_t counter_of(const struct report *r)
 {
-    static const uint32_t kinds[] = {[REPORT_AUTOMATIC] = C_AUTOMATIC,
-                                     [REPORT_UNREADABLE] = C_UNREADABLE,
-                                     [REPORT_FOREIGN] = C_FOREIGN,
-                                     [REPORT_COMPLAINT] = C_COMPLAINTS,
-                                     [REPORT_LEAVE] = C_OPTOUTS,
-                                     [REPORT_REPLY] = C_REPLIES};
+    static const uint32_t kinds[] = {
+        [REPORT_AUTOMATIC] = C_AUTOMATIC, [REPORT_UNREADABLE] = C_UNREADABLE,
+        [REPORT_FOREIGN] = C_FOREIGN,     [REPORT_COMPLAINT] = C_COMPLAINTS,
+        [REPORT_LEAVE] = C_OPTOUTS,       [REPORT_REPLY] = C_REPLIES};
     if (r->kind != REPORT_BOUNCE)
         return kinds[r->kind];
     if (r->result != CGW_RES_FAILED)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* instance.h - the object behind one configured e-mail instance, and which file does what with it:
- * options.c reads it from the configuration, sender.c moves messages, inbox.c takes what comes back
- * by the callback routes, plugin.c is the table of operations. Everything here belongs to the
- * instance's loop thread; check() reads only what options.c set. */
+ * options.c reads it from the configuration, sender.c moves messages, results.c settles them,
+ * inbox.c takes what comes back by the callback routes, plugin.c is the table of operations.
+ * Everything here belongs to the instance's loop thread; check() reads only what options.c set. */
 #ifndef EMAIL_INSTANCE_H
 #define EMAIL_INSTANCE_H
 
@@ -18,6 +18,7 @@
 
 #define EMAIL_WINDOW_MAX 1024u
 #define EMAIL_HELD_BYTES ((size_t)64 << 20) /* text of all messages held */
+#define EMAIL_LOOK_AGAIN_MS 200 /* while something is under way, should a wake-up get lost */
 #define EMAIL_ROUTE_BACKOFF_FIRST_MS 1000
 #define EMAIL_ROUTE_BACKOFF_MAX_MS 60000
 
@@ -96,6 +97,13 @@ void email_cancel(struct email_channel *e, const uint64_t *tokens, uint32_t n);
 void email_drain(struct email_channel *e, int64_t deadline_mono_ms);
 void email_on_timer(void *arg);
 void email_free_jobs(struct email_channel *e);
+void email_free_job(struct email_job *j);
+/* All that waits is NOT_SENT. */
+void email_give_back_all(struct email_channel *e, const char *why);
+
+/* results.c */
+void email_collect(struct email_channel *e); /* settles what has ended */
+void email_send_probe(struct email_channel *e);
 
 /* inbox.c */
 extern const struct cgw_http_route email_routes[];

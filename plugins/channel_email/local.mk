@@ -13,9 +13,11 @@ plugins_channel_email_channel_email_la_SOURCES = \
 	plugins/channel_email/mime.c plugins/channel_email/mime.h \
 	plugins/channel_email/options.c \
 	plugins/channel_email/plugin.c \
+	plugins/channel_email/pool.c \
 	plugins/channel_email/report.c plugins/channel_email/report.h \
+	plugins/channel_email/results.c \
 	plugins/channel_email/sender.c \
-	plugins/channel_email/smtp.c plugins/channel_email/smtp.h \
+	plugins/channel_email/smtp.c plugins/channel_email/smtp.h plugins/channel_email/smtp_int.h \
 	plugins/channel_email/text.h \
 	plugins/channel_email/token.c plugins/channel_email/token.h
 plugins_channel_email_channel_email_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/core/include \

@@ -218,8 +218,8 @@ static char *content_of(GMimePart *part, size_t *ret_len)
     }
     gint64 end = from->bound_start + (len > (gint64)MIME_PART_BYTES ? MIME_PART_BYTES : len);
     GMimeStream *some = g_mime_stream_substream(from, from->bound_start, end), *out;
-    GMimeDataWrapper *w = g_mime_data_wrapper_new_with_stream(
-        some, g_mime_data_wrapper_get_encoding(content));
+    GMimeDataWrapper *w =
+        g_mime_data_wrapper_new_with_stream(some, g_mime_data_wrapper_get_encoding(content));
     out = g_mime_stream_mem_new();
     (void)g_mime_data_wrapper_write_to_stream(w, out);
     GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(out));

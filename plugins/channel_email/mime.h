@@ -24,8 +24,8 @@ const char *mime_encoding_name(enum mime_encoding e);
 /* The smallest encoding in which this text passes every system. */
 enum mime_encoding mime_encoding_for(const char *text, size_t len);
 void mime_put_body(struct text *t, enum mime_encoding e, const char *body, size_t len);
-/* Bytes of any kind, in lines of base64. Pieces whose length is a multiple of MIME_BASE64_STEP may be
- * encoded one after the other. */
+/* Bytes of any kind, in lines of base64. Pieces whose length is a multiple of MIME_BASE64_STEP may
+ * be encoded one after the other. */
 #define MIME_BASE64_STEP 57u
 void mime_put_base64(struct text *t, const char *bytes, size_t len);
 /* "Name: value", encoded and folded, with CRLF. value is UTF-8 without line ends. */

@@ -10,10 +10,22 @@
 #include <unistd.h>
 
 #define INT(k, def, lo, hi, u, h)                                                                  \
-    {.key = (k), .type = CGW_OPT_INT, .default_text = (def), .min = (lo), .max = (hi), .unit = (u), .help = (h)}
-#define STR(k, fl, lo, hi, h) {.key = (k), .type = CGW_OPT_STR, .flags = (fl), .min = (lo), .max = (hi), .help = (h)}
-#define BOOL(k, def, h) {.key = (k), .type = CGW_OPT_BOOL, .default_text = (def), .help = (h)}
-#define ENUM(k, def, ch, h) {.key = (k), .type = CGW_OPT_ENUM, .default_text = (def), .choices = (ch), .help = (h)}
+    {                                                                                              \
+        .key = (k), .type = CGW_OPT_INT, .default_text = (def), .min = (lo), .max = (hi),          \
+        .unit = (u), .help = (h)                                                                   \
+    }
+#define STR(k, fl, lo, hi, h)                                                                      \
+    {                                                                                              \
+        .key = (k), .type = CGW_OPT_STR, .flags = (fl), .min = (lo), .max = (hi), .help = (h)      \
+    }
+#define BOOL(k, def, h)                                                                            \
+    {                                                                                              \
+        .key = (k), .type = CGW_OPT_BOOL, .default_text = (def), .help = (h)                       \
+    }
+#define ENUM(k, def, ch, h)                                                                        \
+    {                                                                                              \
+        .key = (k), .type = CGW_OPT_ENUM, .default_text = (def), .choices = (ch), .help = (h)      \
+    }
 
 /* clang-format off */
 const struct cgw_option email_options[] = {
@@ -141,7 +153,8 @@ static int judge(const struct email_channel *e, const struct cgw_conf *conf, str
         return complain(diag, "envelope_from", "is no address of the form name@domain");
     if (e->smtp.user && !e->smtp.password)
         return complain(diag, "password", "is missing: user is set");
-    if (e->smtp.user && e->smtp.tls == SMTP_TLS_NONE && !e->host->conf_int(conf, "auth_without_tls"))
+    if (e->smtp.user && e->smtp.tls == SMTP_TLS_NONE &&
+        !e->host->conf_int(conf, "auth_without_tls"))
         return complain(diag, "user",
                         "AUTH without TLS would show the password to the network; set tls, or "
                         "auth_without_tls = true");

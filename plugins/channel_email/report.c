@@ -13,7 +13,8 @@
 
 /* ---- fields of a block of text ---- */
 
-/* The value of "name:" in a block of header lines, unfolded and trimmed, printable; "" = not there. */
+/* The value of "name:" in a block of header lines, unfolded and trimmed, printable; "" = not there.
+ */
 static bool field(const char *block, size_t len, const char *name, char *out, size_t size)
 {
     const char *p = block, *end = block + len;
@@ -90,7 +91,8 @@ static void bare_address(const char *value, char *out, size_t size)
 
 /* ---- whose is it? ---- */
 
-static const char *const recipient_fields[] = {"X-Original-To", "Delivered-To", "Envelope-To", "To"};
+static const char *const recipient_fields[] = {"X-Original-To", "Delivered-To", "Envelope-To",
+                                               "To"};
 
 static bool is_recipient_field(const char *name)
 {
@@ -135,8 +137,7 @@ static bool returned(const struct email_key *key, const struct mime_mail *m, cha
         const struct mime_part *p = part_of(m, types[i]);
         if (!p)
             continue;
-        if (field(p->body, p->len, "Message-ID", line, sizeof line) &&
-            email_id_find(key, line, id))
+        if (field(p->body, p->len, "Message-ID", line, sizeof line) && email_id_find(key, line, id))
             return true;
         if (field(p->body, p->len, "Return-Path", line, sizeof line) &&
             email_token_find(key, EMAIL_FOR_BOUNCE, line, id))
@@ -251,9 +252,9 @@ static void read_feedback(const struct email_key *key, const struct mime_mail *m
     if (!field(p->body, p->len, "Original-Rcpt-To", value, sizeof value))
         (void)field(p->body, p->len, "Removal-Recipient", value, sizeof value);
     bare_address(value, r->person, sizeof r->person);
-    r->kind = !ours && !r->person[0]                ? REPORT_FOREIGN
+    r->kind = !ours && !r->person[0]               ? REPORT_FOREIGN
               : !strncasecmp(r->raw, "opt-out", 7) ? REPORT_LEAVE
-                                                    : REPORT_COMPLAINT;
+                                                   : REPORT_COMPLAINT;
 }
 
 /* ---- answers ---- */
@@ -264,17 +265,23 @@ static bool by_a_machine(const struct mime_mail *m)
     static const struct {
         const char *name, *not, *only;
     } signs[] = {
-        {"Auto-Submitted", "no", NULL},      {"X-Autoreply", NULL, NULL},
-        {"X-Autorespond", NULL, NULL},       {"X-Autoresponder", NULL, NULL},
-        {"X-Auto-Response", NULL, NULL},     {"X-Failed-Recipients", NULL, NULL},
-        {"List-Id", NULL, NULL},             {"Precedence", NULL, "bulk"},
-        {"Precedence", NULL, "junk"},        {"Precedence", NULL, "list"},
-        {"Precedence", NULL, "auto_reply"},  {"Return-Path", NULL, "<>"},
+        {"Auto-Submitted", "no", NULL},
+        {"X-Autoreply", NULL, NULL},
+        {"X-Autorespond", NULL, NULL},
+        {"X-Autoresponder", NULL, NULL},
+        {"X-Auto-Response", NULL, NULL},
+        {"X-Failed-Recipients", NULL, NULL},
+        {"List-Id", NULL, NULL},
+        {"Precedence", NULL, "bulk"},
+        {"Precedence", NULL, "junk"},
+        {"Precedence", NULL, "list"},
+        {"Precedence", NULL, "auto_reply"},
+        {"Return-Path", NULL, "<>"},
     };
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
         const char *v = mime_field(m, signs[i].name);
         size_t n = v ? strcspn(v, " ;\t") : 0;
-        if (!v || (signs[i].not && n == strlen(signs[i].not) && !strncasecmp(v, signs[i].not, n)))
+        if (!v || (signs[i].not &&n == strlen(signs[i].not ) && !strncasecmp(v, signs[i].not, n)))
             continue;
         if (!signs[i].only || !strncasecmp(v, signs[i].only, strlen(signs[i].only)))
             return true;

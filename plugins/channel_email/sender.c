@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sender.c - messages on their way: taken, composed, given to a connection when their domain may be
- * served, settled. A message is never kept beyond submit_before; what a domain or the smarthost
- * cannot take now goes back with the moment to come again. See instance.h. */
+ * served. What became of them: results.c. A message is never kept beyond submit_before; what a
+ * domain or the smarthost cannot take now goes back with the moment to come again. See instance.h.
+ */
 #include "instance.h"
-
-#include "classify.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define LOOK_AGAIN_MS 200    /* while something is under way, should a wake-up get lost */
-#define SETTLE_EARLY_MS 100  /* before the drain's deadline */
+#define SETTLE_EARLY_MS 100 /* before the drain's deadline */
 
 static void tell_credit(struct email_channel *e)
 {
@@ -61,7 +58,7 @@ static bool may_write(struct smtp_job *s)
 
 /* ---- settling ---- */
 
-static void free_job(struct email_job *j)
+void email_free_job(struct email_job *j)
 {
     for (uint32_t i = 0; i < CGW_PARTS_MAX; i++)
         if (j->blobs[i])
@@ -89,10 +86,10 @@ static void give_back(struct email_job *j, uint32_t result, const char *raw)
     struct email_channel *e = j->ch;
     j->domain->waiting--;
     settle(e, j->token, result, 0, 0, raw);
-    free_job(j);
+    email_free_job(j);
 }
 
-static void give_back_all(struct email_channel *e, const char *why)
+void email_give_back_all(struct email_channel *e, const char *why)
 {
     for (uint32_t lane = 0; lane < CGW_LANES; lane++) {
         struct email_job *j = e->waiting[lane], *next;
@@ -104,135 +101,6 @@ static void give_back_all(struct email_channel *e, const char *why)
         }
     }
     e->n_waiting = 0;
-}
-
-/* ---- the route as a whole ---- */
-
-static void route_down(struct email_channel *e, const char *why)
-{
-    int64_t now = e->host->now_mono_ms();
-    if (e->up || !e->why[0]) {
-        char kv[CGW_DIAG_MAX + 40];
-        (void)snprintf(kv, sizeof kv, "next_ms=%lld msg=\"%.200s\"", (long long)e->backoff_ms, why);
-        e->host->log(e->inst, CGW_LOG_WARNING, "email.route.down", kv);
-        e->since_utc_ms = e->host->now_utc_ms();
-    }
-    e->up = false;
-    (void)snprintf(e->why, sizeof e->why, "%s", why);
-    if (e->probe_at_ms <= now) {
-        e->probe_at_ms = now + e->backoff_ms;
-        e->backoff_ms = e->backoff_ms * 2 > EMAIL_ROUTE_BACKOFF_MAX_MS ? EMAIL_ROUTE_BACKOFF_MAX_MS
-                                                                       : e->backoff_ms * 2;
-    }
-    give_back_all(e, why);
-}
-
-static void route_up(struct email_channel *e)
-{
-    if (!e->up) {
-        e->host->log(e->inst, CGW_LOG_INFO, "email.route.up", "");
-        e->since_utc_ms = e->host->now_utc_ms();
-    }
-    e->up = true;
-    e->probe_at_ms = 0;
-    e->why[0] = 0;
-}
-
-static void send_probe(struct email_channel *e)
-{
-    e->probe = (struct smtp_job){0};
-    e->probing = smtp_pool_send(e->pool, &e->probe);
-    e->probe_at_ms = e->probing ? 0 : e->host->now_mono_ms() + LOOK_AGAIN_MS;
-}
-
-/* ---- results ---- */
-
-/* What the peer said, as code and code space. */
-static void spell_code(struct cgw_result *r, const struct smtp_job *s)
-{
-    struct email_status st;
-    size_t len = strlen(s->line);
-    r->code = s->code;
-    r->code_space = "smtp.reply";
-    if (len > 4 && s->line[4] == s->line[0] && email_status_find(s->line + 4, len - 4, &st)) {
-        r->code = email_status_code(&st);
-        r->code_space = "smtp.enhanced";
-    }
-}
-
-static void refused(struct email_channel *e, struct email_job *j, struct cgw_result *r)
-{
-    struct email_verdict v = email_refusal(j->smtp.stage, j->smtp.code, j->smtp.line);
-    int64_t now = e->host->now_mono_ms();
-    r->result = v.result;
-    r->flags = v.flags;
-    r->sub = v.sub;
-    if (v.slow == EMAIL_SCOPE_DOMAIN)
-        email_domain_spare(j->domain, now);
-    if (v.slow == EMAIL_SCOPE_ROUTE)
-        route_down(e, j->smtp.line);
-    if (v.flags & CGW_RESF_THROTTLED)
-        r->retry_after_ms =
-            v.slow == EMAIL_SCOPE_ROUTE ? e->probe_at_ms - now : email_domain_book(j->domain, now);
-    if (r->result == CGW_RES_REFUSED_RETRY && r->retry_after_ms < 0)
-        r->retry_after_ms = 0;
-    e->host->count(e->inst, v.flags & CGW_RESF_THROTTLED ? C_THROTTLED : C_REFUSED, 1);
-}
-
-static void ended_one(struct email_channel *e, struct email_job *j)
-{
-    char peer[EMAIL_ID_LEN + 220];
-    const char *id = j->id, *spelt = peer;
-    struct cgw_result r = {.size = sizeof r, .token = j->token, .raw = j->smtp.line};
-    spell_code(&r, &j->smtp);
-    switch (j->smtp.end) {
-    case SMTP_TAKEN:
-        (void)snprintf(peer, sizeof peer, "<%s@%s>", j->id, e->compose.message_id_domain);
-        r.result = CGW_RES_ACCEPTED;
-        r.n_ids = r.segments = r.quantity = 1;
-        r.provider_ids = &id;
-        r.peer_ids = strlen(peer) < CGW_PROVIDER_ID_MAX ? &spelt : NULL;
-        e->backoff_ms = EMAIL_ROUTE_BACKOFF_FIRST_MS;
-        e->host->count(e->inst, C_SENT, 1);
-        break;
-    case SMTP_REFUSED:
-        refused(e, j, &r);
-        break;
-    case SMTP_UNSENT:
-        r.result = CGW_RES_NOT_SENT;
-        r.raw = j->smtp.why;
-        if (j->smtp.stage == EMAIL_CONNECT && !e->draining)
-            route_down(e, j->smtp.code >= 400 ? j->smtp.line : j->smtp.why);
-        break;
-    case SMTP_UNSURE:
-        r.result = CGW_RES_UNKNOWN;
-        r.raw = j->smtp.why;
-        e->host->count(e->inst, C_UNSURE, 1);
-        break;
-    }
-    email_domain_done(j->domain, j->smtp.end == SMTP_TAKEN, e->host->now_mono_ms());
-    e->host->complete(e->inst, &r, 1);
-    e->n_sending--;
-    free_job(j);
-}
-
-static void collect(struct email_channel *e)
-{
-    struct smtp_job *s = e->pool ? smtp_pool_ended(e->pool) : NULL, *next;
-    for (; s; s = next) {
-        next = s->next;
-        if (s->connects)
-            e->host->count(e->inst, C_CONNECTIONS, s->connects);
-        if (s != &e->probe) {
-            ended_one(e, (struct email_job *)s);
-            continue;
-        }
-        e->probing = false;
-        if (s->end == SMTP_TAKEN)
-            route_up(e);
-        else
-            route_down(e, s->code >= 400 ? s->line : s->why);
-    }
 }
 
 /* ---- giving work to connections ---- */
@@ -292,7 +160,7 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
         } else { /* only while the pool is being stopped */
             email_domain_done(j->domain, false, now);
             settle(e, j->token, CGW_RES_NOT_SENT, 0, 0, "the channel is stopping");
-            free_job(j);
+            email_free_job(j);
         }
     }
     e->waiting_end[lane] = at;
@@ -304,8 +172,8 @@ static void arm(struct email_channel *e, int64_t again)
     int64_t now = e->host->now_mono_ms();
     if (e->probe_at_ms && e->probe_at_ms < again && !e->draining)
         again = e->probe_at_ms;
-    if ((e->n_sending || e->probing) && again > now + LOOK_AGAIN_MS)
-        again = now + LOOK_AGAIN_MS;
+    if ((e->n_sending || e->probing) && again > now + EMAIL_LOOK_AGAIN_MS)
+        again = now + EMAIL_LOOK_AGAIN_MS;
     if (e->draining && e->n_sending && e->deadline_ms < again)
         again = e->deadline_ms > now ? e->deadline_ms : now + 5;
     if (e->timer)
@@ -315,11 +183,11 @@ static void arm(struct email_channel *e, int64_t again)
 static void turn(struct email_channel *e)
 {
     int64_t now = e->host->now_mono_ms();
-    collect(e);
+    email_collect(e);
     if (e->draining && e->n_sending && e->deadline_ms <= now)
         smtp_pool_abort(e->pool);
     if (e->probe_at_ms && e->probe_at_ms <= now && !e->probing && !e->draining)
-        send_probe(e);
+        email_send_probe(e);
     bool more = blobs_step(e->blobs);
     e->n_free = e->pool ? smtp_pool_resting(e->pool) : 0;
     int64_t a = pump_lane(e, CGW_LANE_URGENT, now), b = pump_lane(e, CGW_LANE_BULK, now);
@@ -357,7 +225,8 @@ static void on_ended(void *ctx)
 
 /* ---- taking ---- */
 
-static const char *envelope(struct email_channel *e, struct email_job *j, const struct cgw_message *m)
+static const char *envelope(struct email_channel *e, struct email_job *j,
+                            const struct cgw_message *m)
 {
     char token[EMAIL_TOKEN_LEN + 1];
     if (e->compose.bounce_domain) {
@@ -366,9 +235,9 @@ static const char *envelope(struct email_channel *e, struct email_job *j, const 
                        e->compose.bounce_domain);
     } else {
         (void)snprintf(j->from, sizeof j->from, "%s",
-                       e->envelope_from                   ? e->envelope_from
+                       e->envelope_from                 ? e->envelope_from
                        : m->from.kind == CGW_ADDR_EMAIL ? m->from.text
-                                                          : e->compose.from);
+                                                        : e->compose.from);
     }
     return j->from;
 }
@@ -401,12 +270,12 @@ static struct email_job *make_job(struct email_channel *e, const struct cgw_mess
     (void)snprintf(j->to, sizeof j->to, "%.*s", (int)m->to.len, m->to.text);
     j->smtp.to = j->to;
     j->smtp.from = envelope(e, j, m);
-    if (take_blobs(e, j, m) && compose(&e->compose, &e->key, j->id, m, j->blobs,
-                                       e->host->now_utc_ms(), &j->mail) == 0) {
+    if (take_blobs(e, j, m) &&
+        compose(&e->compose, &e->key, j->id, m, j->blobs, e->host->now_utc_ms(), &j->mail) == 0) {
         e->held_bytes += j->mail.text.cap;
         return j;
     }
-    free_job(j);
+    email_free_job(j);
     return NULL;
 }
 
@@ -501,7 +370,7 @@ int email_start(struct email_channel *e)
     if (rc)
         return rc;
     (void)snprintf(e->why, sizeof e->why, "connecting for the first time");
-    send_probe(e);
+    email_send_probe(e);
     tell_credit(e);
     arm(e, INT64_MAX);
     return 0;
@@ -511,7 +380,7 @@ void email_drain(struct email_channel *e, int64_t deadline_mono_ms)
 {
     e->draining = true;
     e->deadline_ms = deadline_mono_ms - SETTLE_EARLY_MS;
-    give_back_all(e, "the channel is stopping");
+    email_give_back_all(e, "the channel is stopping");
     turn(e);
 }
 
@@ -521,13 +390,13 @@ void email_free_jobs(struct email_channel *e)
     for (; s; s = next) {
         next = s->next;
         if (s != &e->probe)
-            free_job((struct email_job *)s);
+            email_free_job((struct email_job *)s);
     }
     for (uint32_t lane = 0; lane < CGW_LANES; lane++) {
         struct email_job *j = e->waiting[lane], *after;
         for (; j; j = after) {
             after = j->next;
-            free_job(j);
+            email_free_job(j);
         }
     }
 }

@@ -52,8 +52,8 @@ struct smtp_job {
 };
 
 struct smtp_pool;
-/* ended(ctx) is called on any thread, with the pool's lock held, when smtp_pool_ended() has something
- * or a connection is free again. Starts no thread. */
+/* ended(ctx) is called on any thread, with the pool's lock held, when smtp_pool_ended() has
+ * something or a connection is free again. Starts no thread. */
 struct smtp_pool *smtp_pool_new(const struct smtp_conf *conf, void (*ended)(void *ctx), void *ctx);
 int smtp_pool_start(struct smtp_pool *p);
 uint32_t smtp_pool_resting(struct smtp_pool *p); /* how many jobs it could begin now */

@@ -193,13 +193,13 @@ static uint32_t read_parts(const json_t *list, struct cgw_part *parts)
         if (n == CGW_PARTS_MAX)
             break;
         const json_t *body = json_object_get(o, "body");
-        parts[n++] = (struct cgw_part){
-            .role = role_of(json_string_value(json_object_get(o, "role"))),
-            .mime = json_string_value(json_object_get(o, "mime")),
-            .name = json_string_value(json_object_get(o, "name")),
-            .body = json_string_value(body),
-            .len = (uint32_t)json_string_length(body),
-            .media = (uint64_t)json_integer_value(json_object_get(o, "media"))};
+        parts[n++] =
+            (struct cgw_part){.role = role_of(json_string_value(json_object_get(o, "role"))),
+                              .mime = json_string_value(json_object_get(o, "mime")),
+                              .name = json_string_value(json_object_get(o, "name")),
+                              .body = json_string_value(body),
+                              .len = (uint32_t)json_string_length(body),
+                              .media = (uint64_t)json_integer_value(json_object_get(o, "media"))};
         if (!parts[n - 1].mime)
             parts[n - 1].mime = "text/plain; charset=utf-8";
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_mail.c - mails that come back to channel_email: MIME, bounces, complaints, answers. Input: one
- * mail; "@BOUNCE@", "@LEAVE@" and "@ID@" in it become addresses and an id that are genuine. Promises:
- * every mail is read or refused within its limits, all that is kept ends in time and is printable
- * where it is a peer's word, an id is only ever one of ours, and reading twice reads the same.
- * Source documents: plugins/channel_email/mime.h, report.h. */
+/* fuzz_mail.c - mails that come back to channel_email: MIME, bounces, complaints, answers. Input:
+ * one mail; "@BOUNCE@", "@LEAVE@" and "@ID@" in it become addresses and an id that are genuine.
+ * Promises: every mail is read or refused within its limits, all that is kept ends in time and is
+ * printable where it is a peer's word, an id is only ever one of ours, and reading twice reads the
+ * same. Source documents: plugins/channel_email/mime.h, report.h. */
 #include "fuzz_ingest.h"
 #include "report.h"
 

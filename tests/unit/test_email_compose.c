@@ -21,7 +21,10 @@ static const struct compose_conf conf = {.from = "news@shop.example",
                                          .unsubscribe_url = "https://u.example/cb/mail/u",
                                          .max_bytes = 1000000};
 
-#define PART(role_, body_) {.role = role_, .len = sizeof body_ - 1, .mime = "text/plain", .body = body_}
+#define PART(role_, body_)                                                                         \
+    {                                                                                              \
+        .role = role_, .len = sizeof body_ - 1, .mime = "text/plain", .body = body_                \
+    }
 
 static struct cgw_message message(const struct cgw_part *parts, uint32_t n)
 {
@@ -96,8 +99,9 @@ Test(email_compose, any_text_becomes_legal_lines)
             n += (size_t)snprintf(monster + n, sizeof monster - n, "%s", p);
         }
         const struct cgw_part parts[] = {
-            PART(CGW_ROLE_SUBJECT, "\xe4\xbd\xa0\xe5\xa5\xbd \xe2\x82\xac a rather long subject with "
-                                   "words, so that it must be folded somewhere \xc3\xa4\xc3\xb6"),
+            PART(CGW_ROLE_SUBJECT,
+                 "\xe4\xbd\xa0\xe5\xa5\xbd \xe2\x82\xac a rather long subject with "
+                 "words, so that it must be folded somewhere \xc3\xa4\xc3\xb6"),
             {.role = CGW_ROLE_TEXT, .len = (uint32_t)n, .mime = "text/plain", .body = monster},
             {.role = CGW_ROLE_HTML, .len = (uint32_t)n, .mime = "text/html", .body = monster},
             PART(CGW_ROLE_HEADER, "X-Name: \xc3\xa4 very well")};
@@ -155,7 +159,8 @@ Test(email_compose, pictures_the_html_shows_are_inline_and_others_attached)
     cr_assert_not(strstr(text, "Content-ID: <logo2>"));
     cr_assert(strstr(text, "Content-Disposition: attachment;\r\n filename=\"logo2\""));
     cr_assert(strstr(text, "Content-Type: application/octet-stream\r\n"));
-    const char *mixed = strstr(text, "multipart/mixed"), *alt = strstr(text, "multipart/alternative"),
+    const char *mixed = strstr(text, "multipart/mixed"),
+               *alt = strstr(text, "multipart/alternative"),
                *related = strstr(text, "multipart/related");
     cr_assert(mixed && alt > mixed && related > alt);
     free(text);
@@ -192,10 +197,10 @@ Test(email_compose, what_must_not_leave_is_judged_before)
 
 Test(email_compose, header_parts_cannot_take_over)
 {
-    static const char *const bad[] = {"Bcc: x",      "bcc: x",          "BCC : x",  "Subject: x",
-                                      "From: x",     "Content-Type: x", ": x",      "no colon",
-                                      "X y: z",      "X: a\nBcc: b",    "X: a\rb",  "Resent-To: x",
-                                      "content-id: x", "Return-Path: x", "\xc3\xa4: x"};
+    static const char *const bad[] = {
+        "Bcc: x",          "bcc: x",       "BCC : x",       "Subject: x",     "From: x",
+        "Content-Type: x", ": x",          "no colon",      "X y: z",         "X: a\nBcc: b",
+        "X: a\rb",         "Resent-To: x", "content-id: x", "Return-Path: x", "\xc3\xa4: x"};
     static const char *const good[] = {"X-Campaign: spring", "Precedence: bulk", "Feedback-ID: a:b",
                                        "X-Empty:"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0] + sizeof good / sizeof good[0]; i++) {
@@ -217,7 +222,8 @@ Test(email_compose, composing_is_cheap)
     static char html[3000];
     memset(html, 'h', sizeof html);
     const struct cgw_part parts[] = {
-        PART(CGW_ROLE_SUBJECT, "Gr\xc3\xbc\xc3\x9f"), PART(CGW_ROLE_TEXT, "Hallo \xc3\xa4"),
+        PART(CGW_ROLE_SUBJECT, "Gr\xc3\xbc\xc3\x9f"),
+        PART(CGW_ROLE_TEXT, "Hallo \xc3\xa4"),
         {.role = CGW_ROLE_HTML, .len = sizeof html, .mime = "text/html", .body = html}};
     struct cgw_message m = message(parts, 3);
     clock_t began = clock();

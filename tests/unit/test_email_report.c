@@ -73,11 +73,12 @@ Test(email_report, fields_may_be_folded_and_in_any_order)
 
 Test(email_report, a_failure_among_several_recipients_counts)
 {
-    struct report r = read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n\n"
-                                            "Final-Recipient: rfc822; a@a\nAction: relayed\nStatus: "
-                                            "2.0.0\n\nFinal-Recipient: rfc822; b@a\nAction: "
-                                            "failed (gave up)\nStatus: 4.4.7\n" REPORT_TAIL,
-                                verp);
+    struct report r =
+        read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n\n"
+                              "Final-Recipient: rfc822; a@a\nAction: relayed\nStatus: "
+                              "2.0.0\n\nFinal-Recipient: rfc822; b@a\nAction: "
+                              "failed (gave up)\nStatus: 4.4.7\n" REPORT_TAIL,
+                  verp);
     cr_assert(r.kind == REPORT_BOUNCE && r.result == CGW_RES_FAILED &&
               r.sub == CGW_SUB_SOFT_BOUNCE);
     cr_assert_str_eq(r.person, "b@a");
@@ -86,10 +87,11 @@ Test(email_report, a_failure_among_several_recipients_counts)
 
 Test(email_report, a_delay_is_no_failure)
 {
-    struct report r = read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; "
-                                            "a@a\nAction: delayed\nStatus: 4.4.1\nWill-Retry-Until: "
-                                            "tomorrow\n" REPORT_TAIL,
-                                verp);
+    struct report r =
+        read_mail(REPORT_HEAD "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; "
+                              "a@a\nAction: delayed\nStatus: 4.4.1\nWill-Retry-Until: "
+                              "tomorrow\n" REPORT_TAIL,
+                  verp);
     cr_assert(r.kind == REPORT_BOUNCE && r.result == CGW_RES_ENROUTE && r.sub == 0);
     mime_done(&mail);
 }
@@ -148,8 +150,7 @@ Test(email_report, machines_are_told_from_people)
 
 Test(email_report, the_unsubscribe_address_wins_over_the_form_of_the_mail)
 {
-    struct report r =
-        read_mail("Auto-Submitted: auto-generated\nFrom: a@a\nTo: %s\n\n\n", leave);
+    struct report r = read_mail("Auto-Submitted: auto-generated\nFrom: a@a\nTo: %s\n\n\n", leave);
     cr_assert_eq(r.kind, REPORT_LEAVE);
     cr_assert_str_eq(r.id, id);
     mime_done(&mail);
@@ -199,7 +200,8 @@ Test(email_report, nesting_is_refused_before_it_is_parsed, .timeout = 20)
 Test(email_report, parts_beyond_the_limit_are_left_out, .timeout = 20)
 {
     size_t len;
-    char *text = repeated("--b\n\nx\n", 50000, "Content-Type: multipart/mixed; boundary=b\n\n", &len);
+    char *text =
+        repeated("--b\n\nx\n", 50000, "Content-Type: multipart/mixed; boundary=b\n\n", &len);
     cr_assert_eq(mime_read(text, len, &mail), 0);
     cr_assert(mail.n_parts == MIME_PARTS_MAX && mail.cut);
     mime_done(&mail);
@@ -224,7 +226,8 @@ Test(email_report, deep_multiparts_are_not_entered, .timeout = 20)
 Test(email_report, a_large_part_is_read_to_its_limit, .timeout = 20)
 {
     size_t len;
-    char *text = repeated("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 60000, "Subject: x\n\n", &len);
+    char *text = repeated("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 60000,
+                          "Subject: x\n\n", &len);
     cr_assert_eq(mime_read(text, len, &mail), 0);
     cr_assert(mail.n_parts == 1 && mail.parts[0].len <= MIME_PART_BYTES);
     mime_done(&mail);
@@ -233,10 +236,11 @@ Test(email_report, a_large_part_is_read_to_its_limit, .timeout = 20)
 
 Test(email_report, rubbish_is_read_without_harm, .timeout = 60)
 {
-    static const char sample[] = "To: b+aaaaaaaaaaaaaaaaaaaaaaaaaa-aaaaaaaaaaaaaaaa@b\nContent-Type: "
-                                 "multipart/report; report-type=delivery-status; boundary=q\n\n--q\n"
-                                 "Content-Type: message/delivery-status\n\na:b\n\nAction: failed\n"
-                                 "Status: 5.1.1\n\n--q--\n";
+    static const char sample[] =
+        "To: b+aaaaaaaaaaaaaaaaaaaaaaaaaa-aaaaaaaaaaaaaaaa@b\nContent-Type: "
+        "multipart/report; report-type=delivery-status; boundary=q\n\n--q\n"
+        "Content-Type: message/delivery-status\n\na:b\n\nAction: failed\n"
+        "Status: 5.1.1\n\n--q--\n";
     char text[sizeof sample];
     unsigned s = 1;
     for (int round = 0; round < 20000; round++) {

@@ -15,11 +15,21 @@ Test(email_rules, enhanced_codes_are_found_and_addresses_are_not)
         const char *text;
         int32_t code; /* 0: none */
     } cases[] = {
-        {"5.1.1", 50101},          {"5.1.10 null MX", 50110},   {"smtp; 550 5.7.26 blocked", 50726},
-        {"4.4.7 (expired)", 40407}, {"2.0.0", 20000},           {"5.7.133", 50799},
-        {"from 5.1.2.3 said no", 0}, {"15.1.1", 0},             {"3.1.1", 0},
-        {"5.1", 0},                {"5.1.", 0},                 {"5.1234.1", 0},
-        {"", 0},                   {"550 no", 0},               {"192.0.2.5.1.1", 0},
+        {"5.1.1", 50101},
+        {"5.1.10 null MX", 50110},
+        {"smtp; 550 5.7.26 blocked", 50726},
+        {"4.4.7 (expired)", 40407},
+        {"2.0.0", 20000},
+        {"5.7.133", 50799},
+        {"from 5.1.2.3 said no", 0},
+        {"15.1.1", 0},
+        {"3.1.1", 0},
+        {"5.1", 0},
+        {"5.1.", 0},
+        {"5.1234.1", 0},
+        {"", 0},
+        {"550 no", 0},
+        {"192.0.2.5.1.1", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct email_status s = {0};
@@ -34,14 +44,22 @@ Test(email_rules, only_dead_addresses_are_hard_and_policy_never_is)
         struct email_status s;
         uint32_t sub;
     } cases[] = {
-        {{5, 1, 1}, CGW_SUB_HARD_BOUNCE},  {{5, 1, 2}, CGW_SUB_HARD_BOUNCE},
-        {{5, 1, 10}, CGW_SUB_HARD_BOUNCE}, {{5, 4, 4}, CGW_SUB_HARD_BOUNCE},
-        {{5, 1, 7}, 0},                    {{5, 1, 8}, 0},
-        {{5, 2, 2}, CGW_SUB_SOFT_BOUNCE},  {{5, 4, 1}, CGW_SUB_SOFT_BOUNCE},
-        {{5, 0, 0}, CGW_SUB_SOFT_BOUNCE},  {{4, 4, 7}, CGW_SUB_SOFT_BOUNCE},
-        {{5, 7, 1}, 0},                    {{5, 7, 26}, 0},
-        {{4, 7, 0}, 0},                    {{5, 3, 4}, 0},
-        {{5, 6, 1}, 0},                    {{2, 1, 1}, 0},
+        {{5, 1, 1}, CGW_SUB_HARD_BOUNCE},
+        {{5, 1, 2}, CGW_SUB_HARD_BOUNCE},
+        {{5, 1, 10}, CGW_SUB_HARD_BOUNCE},
+        {{5, 4, 4}, CGW_SUB_HARD_BOUNCE},
+        {{5, 1, 7}, 0},
+        {{5, 1, 8}, 0},
+        {{5, 2, 2}, CGW_SUB_SOFT_BOUNCE},
+        {{5, 4, 1}, CGW_SUB_SOFT_BOUNCE},
+        {{5, 0, 0}, CGW_SUB_SOFT_BOUNCE},
+        {{4, 4, 7}, CGW_SUB_SOFT_BOUNCE},
+        {{5, 7, 1}, 0},
+        {{5, 7, 26}, 0},
+        {{4, 7, 0}, 0},
+        {{5, 3, 4}, 0},
+        {{5, 6, 1}, 0},
+        {{2, 1, 1}, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_assert_eq(email_status_sub(&cases[i].s), cases[i].sub, "%d.%d.%d", cases[i].s.klass,
@@ -100,12 +118,10 @@ Test(email_rules, limits_are_read_or_explained)
 {
     static const char *const good[] = {"gmail.com=20/s:5", "a.example=0.5/s", "b.example=:2",
                                        "*=100/s:10"};
-    static const char *const bad[] = {"",          "gmail.com",       "gmail.com=",
-                                      "=5/s",      "x=5",             "x=5/m",
-                                      "x=:0",      "x=:-1",           "x=:1001",
-                                      "x=0/s",     "x=nan/s",         "x=inf/s",
-                                      "x=-1/s",    "x=5/s:",          "x=5/s:2x",
-                                      "x=200000/s"};
+    static const char *const bad[] = {"",        "gmail.com", "gmail.com=", "=5/s",
+                                      "x=5",     "x=5/m",     "x=:0",       "x=:-1",
+                                      "x=:1001", "x=0/s",     "x=nan/s",    "x=inf/s",
+                                      "x=-1/s",  "x=5/s:",    "x=5/s:2x",   "x=200000/s"};
     struct email_domains *d = email_domains_new();
     char why[256];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
