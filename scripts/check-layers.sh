@@ -32,7 +32,8 @@ smpp34: plugins/channel_smpp tests/unit tests/fuzz
 openssl/: plugins/channel_smpp core/base
 libconfig.h: core/config core/content core/plugin core/ctl
 jansson.h: core/api core/content core/ingest core/ctl
-curl/: core/ctl
+curl/: core/ctl plugins/channel_email
+gmime/: plugins/channel_email
 libical/: core/policy
 phonenumbers/: core/address
 '
