@@ -120,6 +120,8 @@ static bool pass_reply(struct email_channel *e, const struct report *r, const st
     if (!strcmp(r->text->type, "text/html"))
         parts[0].mime = PAGE_TYPE;
     (void)snprintf(peer, sizeof peer, "%s", message_id ? message_id : "");
+    for (char *p = peer; *p; p++) /* cut or not, it stays whole letters */
+        *p = (unsigned char)*p < 0x7f ? *p : '?';
     bool ok = pass_inbound(e, CGW_IN_TEXT, r, parts, subject_len ? 2 : 1, *peer ? peer : NULL,
                            ack_of(request, false));
     free(words);

@@ -202,6 +202,14 @@ static void type_of(GMimeObject *o, char *out, size_t size)
         *out = *out >= 'A' && *out <= 'Z' ? (char)(*out + 32) : *out;
 }
 
+/* GMime converts other alphabets; what says nothing, or UTF-8, it would cut at the first wrong
+ * byte. */
+static bool foreign_charset(GMimeTextPart *part)
+{
+    const char *name = g_mime_text_part_get_charset(part);
+    return name && strcasecmp(name, "utf-8") != 0 && strcasecmp(name, "us-ascii") != 0;
+}
+
 /* At most MIME_PART_BYTES of what is encoded; text becomes UTF-8. */
 static char *content_of(GMimePart *part, size_t *ret_len)
 {
@@ -211,10 +219,14 @@ static char *content_of(GMimePart *part, size_t *ret_len)
     if (!from)
         return NULL;
     gint64 len = g_mime_stream_length(from);
-    if (GMIME_IS_TEXT_PART(part) && len <= (gint64)MIME_PART_BYTES) {
+    if (GMIME_IS_TEXT_PART(part) && len <= (gint64)MIME_PART_BYTES &&
+        foreign_charset(GMIME_TEXT_PART(part))) {
         char *text = g_mime_text_part_get_text(GMIME_TEXT_PART(part));
-        *ret_len = text ? strlen(text) : 0;
-        return text;
+        if (text && g_utf8_validate(text, -1, NULL)) {
+            *ret_len = strlen(text);
+            return text;
+        }
+        g_free(text);
     }
     gint64 end = from->bound_start + (len > (gint64)MIME_PART_BYTES ? MIME_PART_BYTES : len);
     GMimeStream *some = g_mime_stream_substream(from, from->bound_start, end), *out;

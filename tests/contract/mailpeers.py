@@ -121,6 +121,11 @@ class Driver:
         self.send(to, parts, **more)
         return self.event("result")
 
+    def set(self, **switches):
+        """Obeyed when this returns: commands are taken one after the other."""
+        self.do("set", **switches)
+        self.ask("stats", "stats")
+
     def results(self, n, **more):
         return [self.event("result", **more) for _ in range(n)]
 

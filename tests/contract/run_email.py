@@ -503,9 +503,9 @@ class Reports(Case):
         self.assertEqual((self.count("foreign"), self.count("forged")), (3, 2))
 
     def test_200_comes_only_when_it_is_stored_and_503_when_it_is_not_taken(self):
-        self.d.do("set", refuse=1)
+        self.d.set(refuse=1)
         self.assertEqual(self.report(self.d, self.dsn())[0], 503)
-        self.d.do("set", refuse=0, hold=1)
+        self.d.set(refuse=0, hold=1)
         answers = []
         t = threading.Thread(target=lambda: answers.append(self.report(self.d, self.dsn())))
         t.start()
@@ -547,6 +547,9 @@ class Reports(Case):
         i = self.d.event("inbound")
         self.assertEqual((i["kind"], i["id"], i["from"], i["peer_id"]), (TEXT, self.msg, "joerg@a.example", "<1@a.example>"))
         self.assertEqual([p["body"] for p in i["parts"]], ["STOP bitte, für immer", "Stop ✋"])
+        for body, read in ((b"h\xe4 \xff STOP", "h\ufffd \ufffd STOP"), (b"STOP \xc3\xa4", "STOP ä")):
+            self.call(self.d, "POST", "/cb/mail/report", b"From: ann@a.example\r\nTo: x@y.example\r\nSubject: \xfc\r\n\r\n" + body + b"\r\n")
+            self.assertEqual(self.d.event("inbound")["parts"][0]["body"], read, "no alphabet named, wrong bytes")
         self.report(self.d, letter % ("a" * 26))
         self.assertEqual(self.d.event("inbound")["id"], None, "an id that we never made is no reference")
 
@@ -589,7 +592,7 @@ class Reports(Case):
             self.assertEqual((i["kind"], i["id"], i["from"]), (OPTOUT, self.msg, None))
 
     def test_one_click_is_answered_when_it_is_stored(self):
-        self.d.do("set", hold=1)
+        self.d.set(hold=1)
         answers = []
         t = threading.Thread(target=lambda: answers.append(self.call(self.d, "POST", "/cb/mail/u?t=" + self.token, "List-Unsubscribe=One-Click")[0]))
         t.start()
@@ -599,7 +602,7 @@ class Reports(Case):
         self.d.do("release")
         t.join(10)
         self.assertEqual(answers, [200])
-        self.d.do("set", refuse=1)
+        self.d.set(refuse=1)
         self.assertEqual(self.call(self.d, "POST", "/cb/mail/u?t=" + self.token, "x")[0], 503)
 
     def test_a_wrong_token_is_404(self):
@@ -720,7 +723,7 @@ class RealPostfix(Case):
             pipe = re.search(r"^    (campgw +unix .*pipe\n(?:    +.*\n)+)", f.read(), re.M).group(1)
         relay = mailpeers.free_port()
         d = self.driver(up=False, port=relay, bounce_domain="b.shop.example")
-        d.do("set", refuse=1)
+        d.set(refuse=1)
         pipe = re.sub(r"http://127\.0\.0\.1:\d+/cb/\w+/report", "http://127.0.0.1:%d/cb/mail/report" % d.port, pipe)
         pipe = "\n".join(("  " if i else "") + line.strip() for i, line in enumerate(pipe.splitlines()))
         p = mailpeers.Postfix(tempfile.mkdtemp(dir=self.dir), refusing.port, "b.shop.example", pipe, relay)
@@ -729,7 +732,7 @@ class RealPostfix(Case):
         self.assertEqual(d.result("nobody@gone.example")["result"], ACCEPTED)
         mailpeers.until("postfix defers the report", lambda: re.search(r"relay=campgw.*status=deferred", p.log()), 45)
         self.assertTrue(d.none_of("receipt"))
-        d.do("set", refuse=0)
+        d.set(refuse=0)
         try:
             self.assertEqual(d.event("receipt", seconds=45)["sub"], HARD)
         except AssertionError as e:

@@ -90,8 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(mime_read(text, len, &again) == rc);
     if (!rc) {
         CHECK(m.n_parts <= MIME_PARTS_MAX && m.n_parts == again.n_parts);
-        for (unsigned i = 0; i < m.n_parts; i++)
+        for (unsigned i = 0; i < m.n_parts; i++) {
             CHECK(!m.parts[i].body[m.parts[i].len]);
+            CHECK(m.parts[i].len <= 4u * MIME_PART_BYTES);
+        }
         report_read(&key, &m, &r);
         report_read(&key, &again, &twice);
         CHECK(r.kind == twice.kind && r.result == twice.result && r.sub == twice.sub);
