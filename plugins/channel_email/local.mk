@@ -11,6 +11,7 @@ plugins_channel_email_channel_email_la_SOURCES = \
 	plugins/channel_email/inbox.c \
 	plugins/channel_email/instance.h \
 	plugins/channel_email/mime.c plugins/channel_email/mime.h \
+	plugins/channel_email/mime_guard.c plugins/channel_email/mime_guard.h \
 	plugins/channel_email/options.c \
 	plugins/channel_email/plugin.c \
 	plugins/channel_email/pool.c \

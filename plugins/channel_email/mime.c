@@ -3,6 +3,8 @@
  * several times faster, and the tree's shape is simple. */
 #include "mime.h"
 
+#include "mime_guard.h"
+
 #include "cgw/types.h"
 
 #include <gmime/gmime.h>
@@ -177,22 +179,6 @@ void mime_put_mailbox(struct text *t, const char *name, const char *display, con
 
 /* ---- inwards ---- */
 
-/* Each nested multipart or message needs a line "Content-Type:" (digests: at most every second
- * level), so their number bounds the parser's recursion before it begins. */
-static bool nested_too_much(const char *s, size_t len)
-{
-    static const char word[] = "content-type";
-    unsigned n = 0;
-    for (const char *p = s, *end = s + len; p && p < end;) {
-        if ((size_t)(end - p) > sizeof word && !strncasecmp(p, word, sizeof word - 1) &&
-            ++n > MIME_NESTING_MAX)
-            return true;
-        p = memchr(p, '\n', (size_t)(end - p));
-        p = p ? p + 1 : NULL;
-    }
-    return false;
-}
-
 static void type_of(GMimeObject *o, char *out, size_t size)
 {
     GMimeContentType *type = g_mime_object_get_content_type(o);
@@ -293,7 +279,7 @@ static void walk(struct mime_mail *m, GMimeObject *top)
 int mime_read(const char *bytes, size_t len, struct mime_mail *ret)
 {
     *ret = (struct mime_mail){0};
-    if (nested_too_much(bytes, len))
+    if (!mime_guard(bytes, len))
         return CGW_ELIMIT;
     mime_init();
     GMimeStream *in = g_mime_stream_mem_new_with_buffer(bytes, len);
@@ -347,7 +333,7 @@ void mime_mailbox(const struct mime_mail *m, const char *name, char *out, size_t
 {
     const char *value = mime_field(m, name);
     InternetAddressList *list =
-        value && strlen(value) < 4096 ? internet_address_list_parse(reading, value) : NULL;
+        value && strlen(value) < 1024 ? internet_address_list_parse(reading, value) : NULL;
     InternetAddress *first = list && internet_address_list_length(list) > 0
                                  ? internet_address_list_get_address(list, 0)
                                  : NULL;

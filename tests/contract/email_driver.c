@@ -323,9 +323,9 @@ static void do_stats(const json_t *o)
                                   json_integer((json_int_t)instance_counter(inst, i)));
     for (uint32_t i = 0; i < 10; i++)
         (void)json_array_append_new(results, json_integer(atomic_load(&by_result[i])));
-    say(json_pack("{s:s,s:b,s:s,s:i,s:i,s:I,s:I,s:f,s:i,s:i,s:o,s:o}", "event", "stats", "up", h.up,
-                  "text", h.text, "links_up", h.links_up, "n_results", atomic_load(&n_results),
-                  "slow_ops", (json_int_t)st.slow_ops, "slowest_op_us",
+    say(json_pack("{s:s,s:b,s:s,s:i,s:i,s:i,s:I,s:I,s:f,s:i,s:i,s:o,s:o}", "event", "stats", "up",
+                  h.up, "text", h.text, "links_up", h.links_up, "held", h.window_used, "n_results",
+                  atomic_load(&n_results), "slow_ops", (json_int_t)st.slow_ops, "slowest_op_us",
                   (json_int_t)st.slowest_op_us, "cpu_s", cpu_s(), "throttled",
                   atomic_load(&n_throttled), "bad_results",
                   (int)(st.bad_results + st.double_completions + st.unknown_tokens), "counters",
