@@ -18,6 +18,7 @@
 #include "store/store_schema.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -493,6 +494,41 @@ static int start_plugins(struct daemon *d, struct diag *diag)
     return rc < 0 ? rc : keep_allow_lists(d->registry, diag);
 }
 
+/* A PEM file of the credentials; NULL when none is named or it cannot be read (diag says why). */
+static char *read_pem(const struct config *c, const char *name, int *rc, struct diag *diag)
+{
+    char *text = *name && *rc == 0 ? calloc(1, CONF_SECRET_MAX) : NULL;
+    if (text && (*rc = config_credential(c, name, text, CONF_SECRET_MAX, diag)) < 0) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+static int start_callback(struct daemon *d, struct diag *diag)
+{
+    const struct config *c = d->config;
+    int rc = 0;
+    char *cert = read_pem(c, c->callback_tls_cert, &rc, diag);
+    char *key = read_pem(c, c->callback_tls_key, &rc, diag);
+    struct callback_config cb = {.listen_address = c->callback_listen,
+                                 .port = (uint16_t)c->callback_port,
+                                 .deadline_ms = (unsigned)c->callback_answer_ms,
+                                 .connections_max = (unsigned)c->callback_connections,
+                                 .per_ip_max = (unsigned)c->callback_per_address,
+                                 .timeout_s = (unsigned)c->callback_timeout_s,
+                                 .tls_cert = cert,
+                                 .tls_key = key};
+    struct callback_services cs = {.ctx = d, .find = callback_find, .deliver = callback_deliver};
+    if (rc == 0)
+        rc = callback_start(&cb, &cs, &d->callback, diag);
+    if (key)
+        sodium_memzero(key, CONF_SECRET_MAX);
+    free(key);
+    free(cert);
+    return rc;
+}
+
 static int start_api(struct daemon *d, struct diag *diag)
 {
     const struct config *c = d->config;
@@ -528,13 +564,8 @@ static int start_api(struct daemon *d, struct diag *diag)
     people_setup(c->api_spool_dir, conf.spool_max_bytes);
     media_setup((int64_t)c->media_max_mb << 20);
     int rc = api_start(&conf, &s, &d->api, diag);
-    if (rc == 0 && c->callback_port >= 0) {
-        struct callback_config cb = {.listen_address = c->callback_listen,
-                                     .port = (uint16_t)c->callback_port};
-        struct callback_services cs = {
-            .ctx = d, .find = callback_find, .deliver = callback_deliver};
-        rc = callback_start(&cb, &cs, &d->callback, diag);
-    }
+    if (rc == 0 && c->callback_port >= 0)
+        rc = start_callback(d, diag);
     return rc;
 }
 

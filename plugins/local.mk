@@ -11,3 +11,6 @@ endif
 if WITH_IVR
 include plugins/channel_ivr/local.mk
 endif
+if WITH_EMAIL
+include plugins/channel_email/local.mk
+endif

@@ -34,9 +34,10 @@ libconfig.h: core/config core/content core/plugin core/ctl
 jansson.h: core/api core/content core/ingest core/ctl plugins/channel_ivr
 re.h: plugins/channel_ivr
 rem_g711.h: plugins/channel_ivr
-curl/: core/ctl plugins/channel_mms
+curl/: core/ctl plugins/channel_mms plugins/channel_email
 libxml/: plugins/channel_mms tests/unit
 gmime/: plugins/channel_mms
+gmime/: plugins/channel_email
 libical/: core/policy
 phonenumbers/: core/address
 '

@@ -412,10 +412,22 @@ static void *expirer_main(void *arg)
 }
 
 /* ---- start and stop ------------------------------------------------------------------------- */
+/* GnuTLS's own normal set, without what RFC 8996 has retired. */
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
 static int start_daemon(struct callback *cb, const struct callback_config *conf, int fd,
                         struct diag *diag)
 {
+    bool tls = conf->tls_cert && conf->tls_key;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    const struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)conf->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)conf->tls_key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    if (tls)
+        flags |= MHD_USE_TLS;
     cb->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, cb, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, cb, MHD_OPTION_NOTIFY_COMPLETED, on_completed, cb,
@@ -423,16 +435,23 @@ static int start_daemon(struct callback *cb, const struct callback_config *conf,
         conf->connections_max ? conf->connections_max : CALLBACK_CONNECTIONS,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, conf->per_ip_max ? conf->per_ip_max : CALLBACK_PER_IP,
         MHD_OPTION_CONNECTION_TIMEOUT, conf->timeout_s ? conf->timeout_s : 15u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_ARRAY, tls ? secure : plain,
+        MHD_OPTION_END);
     if (cb->daemon)
         return 0;
     (void)close(fd);
-    return diag_set(diag, -EIO, "", "the callback listener does not start");
+    return diag_set(diag, -EIO, "",
+                    tls ? "the callback listener does not start: callback.tls_cert and "
+                          "callback.tls_key must hold a PEM certificate and the key that fits it"
+                        : "the callback listener does not start");
 }
 
 int callback_start(const struct callback_config *conf, const struct callback_services *services,
                    struct callback **ret, struct diag *diag)
 {
+    if (!conf->tls_cert != !conf->tls_key)
+        return diag_set(diag, CGW_EINVAL, "",
+                        "callback.tls_cert and callback.tls_key are set together or not at all");
     struct callback *cb = calloc(1, sizeof *cb);
     if (!cb)
         return diag_set(diag, -ENOMEM, "", "out of memory");

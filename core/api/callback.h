@@ -51,6 +51,9 @@ struct callback_config {
     unsigned connections_max;   /* 0 = CALLBACK_CONNECTIONS */
     unsigned per_ip_max;        /* 0 = CALLBACK_PER_IP; a proxy in front counts as one */
     unsigned timeout_s;         /* 0 = 15 */
+    /* TLS: certificate chain and private key as PEM texts, used during callback_start() only. Both
+     * NULL = plain HTTP. */
+    const char *tls_cert, *tls_key;
 };
 
 struct callback;

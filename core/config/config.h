@@ -21,7 +21,9 @@ struct config {
     int api_port, api_workers, api_queue, api_connections, api_timeout_s, api_rate_per_min,
         api_spool_max_mb;
     const char *callback_listen;
-    int callback_port; /* -1 = no callback listener */
+    int callback_port;                                /* -1 = no callback listener */
+    const char *callback_tls_cert, *callback_tls_key; /* names inside `credentials` */
+    int callback_connections, callback_per_address, callback_timeout_s, callback_answer_ms;
     int dispatch_threads, dispatch_inflight, dispatch_lease_ms;
     int media_max_mb, media_cache_mb;
     const char *outcome_optout;

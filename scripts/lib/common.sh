@@ -4,11 +4,19 @@
 # shellcheck shell=sh disable=SC2034 # the names are for those who source this
 
 # What building and running needs, Debian 12 names. README.md says why each.
-cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libical-dev libjansson-dev
+cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libgmime-3.0-dev libical-dev libjansson-dev
 libmicrohttpd-dev libphonenumber-dev libpq-dev libre-dev librem-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
 cgw_packages_run='postgresql-15 python3 util-linux'
 cgw_packages_test='libcriterion-dev openssl curl faketime sip-tester espeak-ng'
 cgw_packages_lint='clang clang-tidy cppcheck' # for scripts/test --all; the level skips what is not there
+
+# Postfix is a peer of e-mail tests, never a service here. It would push out another mail server of this machine: then it is left away.
+cgw_packages_mail() {
+	if command -v sendmail >/dev/null 2>&1 || [ -x /usr/sbin/sendmail ]; then
+		[ -n "$(cgw_missing postfix)" ] && return 0
+	fi
+	echo postfix
+}
 
 cgw_now() { date +%s; }
 
@@ -69,6 +77,12 @@ cgw_need() {
 	}
 	cgw_note="$# installed"
 	case " $* " in *' postgresql-15 '*) cgw_note="$cgw_note (PostgreSQL's own service was not started)" ;; esac
+	case " $* " in *' postfix '*)
+		# nor may it listen after the next start of this machine
+		command -v systemctl >/dev/null 2>&1 && $cgw_sudo systemctl disable postfix >>"$cgw_log" 2>&1
+		cgw_note="$cgw_note (Postfix's own service is disabled)"
+		;;
+	esac
 }
 
 # cgw_build DIR LOG [CONFIGURE-OPTION...] - configure when needed, make all and the simulator. Sets cgw_note.

@@ -2,7 +2,7 @@
 /* apid.c - the HTTP API alone, for tests: no dispatcher, no plugins, one pretended channel instance
  * "loop-a" (sms). Prints one line of JSON {"port":…,"callback_port":…} when it listens; ends on
  * SIGTERM. Options come as NAME=VALUE arguments: conninfo spool socket group workers queue
- * connections timeout_s rate callback_deadline_ms. */
+ * connections timeout_s rate callback_deadline_ms callback_per_ip callback_cert callback_key. */
 #include "api/api.h"
 #include "api/callback.h"
 #include "base/clock.h"
@@ -143,6 +143,20 @@ static int deliver(void *ctx, const char *instance, int route, const struct cgw_
     return 0;
 }
 
+/* A file of at most 64 KB, NULL when the option is absent. */
+static const char *file_option(int argc, char **argv, const char *name)
+{
+    static char text[2][65536];
+    static unsigned n;
+    const char *path = option(argc, argv, name, NULL);
+    FILE *f = path ? fopen(path, "r") : NULL;
+    if (!f || n == 2)
+        return NULL;
+    text[n][fread(text[n], 1, sizeof text[n] - 1, f)] = 0;
+    (void)fclose(f);
+    return text[n++];
+}
+
 int main(int argc, char **argv)
 {
     sigset_t stop;
@@ -169,7 +183,10 @@ int main(int argc, char **argv)
                                     .plugins = plugins,
                                     .queue_numbers = queue_numbers};
     struct callback_config cc = {.listen_address = "127.0.0.1",
-                                 .deadline_ms = number(argc, argv, "callback_deadline_ms", 0)};
+                                 .deadline_ms = number(argc, argv, "callback_deadline_ms", 0),
+                                 .per_ip_max = number(argc, argv, "callback_per_ip", 0),
+                                 .tls_cert = file_option(argc, argv, "callback_cert"),
+                                 .tls_key = file_option(argc, argv, "callback_key")};
     struct callback_services cs = {.find = find, .deliver = deliver};
     struct api *api = NULL;
     struct diag d = {0};

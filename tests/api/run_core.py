@@ -11,12 +11,16 @@ import http.client
 import json
 import os
 import resource
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
+import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -732,6 +736,99 @@ class Callbacks(Case):
             answers = list(pool.map(lambda i: self.call("/cb/loop-a/" + ("never" if i % 2 else "later"))[0], range(80)))
         self.assertEqual(sorted(set(answers)), [202, 503])
         self.assertEqual(answers.count(202), 40)
+
+    def test_connections_of_one_address_are_limited(self):
+        d = harness.Daemon(DB, callback_per_ip=2)
+        try:
+            held = [socket.create_connection(("127.0.0.1", d.info["callback_port"]), 5) for _ in range(3)]
+            head = b"POST /cb/loop-a/fast HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+            answers = []
+            for s in held:
+                s.settimeout(5)
+                try:
+                    s.sendall(head)
+                    answers.append(s.recv(100)[:12])
+                except ConnectionError:
+                    answers.append(b"")
+            self.assertEqual(sorted(answers), [b"", b"HTTP/1.1 200", b"HTTP/1.1 200"])
+            for s in held:
+                s.close()
+        finally:
+            d.stop()
+
+
+class SecureCallbacks(Case):
+    """The callback listener with a certificate of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("openssl"):
+            raise unittest.SkipTest("openssl is not installed")
+        cls.dir = tempfile.mkdtemp(dir=CLUSTER.dir)
+        cls.cert, cls.key = os.path.join(cls.dir, "cert.pem"), os.path.join(cls.dir, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", cls.key, "-out", cls.cert], check=True, stderr=subprocess.DEVNULL, timeout=60)
+        cls.daemon = harness.Daemon(DB, callback_cert=cls.cert, callback_key=cls.key, callback_deadline_ms=700)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    def call(self, path, context):
+        conn = http.client.HTTPSConnection("localhost", self.daemon.info["callback_port"], timeout=20, context=context)
+        try:
+            conn.request("POST", path, body=b"hello")
+            a = conn.getresponse()
+            return a.status, a.read()
+        finally:
+            conn.close()
+
+    def test_requests_and_late_answers_travel_over_tls(self):
+        trusting = ssl.create_default_context(cafile=self.cert)
+        self.assertEqual(self.call("/cb/loop-a/fast?x=1", trusting), (200, b"0 /fast?x=1 5 hello"))
+        for _ in range(5):
+            self.assertEqual(self.call("/cb/loop-a/later", trusting), (202, b"later"))
+        self.assertEqual(self.call("/cb/loop-a/never", trusting)[0], 503)
+
+    def test_many_wait_at_the_same_time_over_tls(self):
+        trusting = ssl.create_default_context(cafile=self.cert)
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda i: self.call("/cb/loop-a/" + ("never" if i % 2 else "later"), trusting)[0], range(40)))
+        self.assertEqual((answers.count(202), answers.count(503)), (20, 20))
+
+    def test_who_does_not_know_the_certificate_does_not_talk(self):
+        with self.assertRaises(ssl.SSLError):
+            self.call("/cb/loop-a/fast", ssl.create_default_context())
+
+    def test_plain_http_gets_nothing(self):
+        conn = http.client.HTTPConnection("127.0.0.1", self.daemon.info["callback_port"], timeout=20)
+        with self.assertRaises((http.client.HTTPException, OSError)):
+            conn.request("POST", "/cb/loop-a/fast", body=b"hello")
+            conn.getresponse()
+        conn.close()
+
+    def test_old_versions_of_tls_are_refused(self):
+        old = ssl.create_default_context(cafile=self.cert)
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        with self.assertRaises((ssl.SSLError, OSError)):
+            self.call("/cb/loop-a/fast", old)
+
+    def test_a_key_without_its_certificate_is_a_clear_error(self):
+        with self.assertRaises(RuntimeError) as refusal:
+            harness.Daemon(DB, callback_key=self.key)
+        self.assertIn("together or not at all", str(refusal.exception) + self.logs())
+
+    @staticmethod
+    def logs():
+        text = ""
+        for name in os.listdir(CLUSTER.dir):
+            if name.endswith(".log"):
+                with open(os.path.join(CLUSTER.dir, name), encoding="utf-8", errors="replace") as f:
+                    text += f.read()
+        return text
 
 
 if __name__ == "__main__":

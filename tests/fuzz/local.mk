@@ -67,6 +67,13 @@ tests_fuzz_replay_ivr_wav_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLA
 tests_fuzz_replay_ivr_wav_LDADD = $(IVR_LIBS)
 endif
 
+if WITH_EMAIL
+check_PROGRAMS += tests/fuzz/replay_mail
+tests_fuzz_replay_mail_SOURCES = tests/fuzz/fuzz_mail.c
+tests_fuzz_replay_mail_CPPFLAGS = $(plugins_channel_email_channel_email_la_CPPFLAGS) -I$(srcdir)/tests/fuzz -DREPLAY_MAIN
+tests_fuzz_replay_mail_LDADD = tests/libchannel_email.a $(EMAIL_LIBS)
+endif
+
 if WITH_FUZZ
 noinst_PROGRAMS += \
 	tests/fuzz/fuzz_address \
@@ -126,5 +133,11 @@ tests_fuzz_fuzz_ivr_flow_LDADD = $(IVR_LIBS)
 tests_fuzz_fuzz_ivr_wav_CPPFLAGS = $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
 tests_fuzz_fuzz_ivr_wav_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_ivr_wav_LDADD = $(IVR_LIBS)
+endif
+if WITH_EMAIL
+noinst_PROGRAMS += tests/fuzz/fuzz_mail
+tests_fuzz_fuzz_mail_CPPFLAGS = $(plugins_channel_email_channel_email_la_CPPFLAGS) -I$(srcdir)/tests/fuzz
+tests_fuzz_fuzz_mail_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_mail_LDADD = tests/libchannel_email.a $(EMAIL_LIBS)
 endif
 endif

@@ -26,6 +26,12 @@ for corpus in "$corpora"/*/; do
             continue
         fi
         ;;
+    mail)
+        if [ ! -x "$program" ]; then
+            echo "ok $n - $name # SKIP built without channel_email"
+            continue
+        fi
+        ;;
     esac
     set -- "$corpus"*
     if said=$("$program" "$@" 2>&1) && printf '%s\n' "$said" | grep -q -x -E "$# (inputs|files) replayed"; then

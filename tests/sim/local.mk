@@ -70,3 +70,6 @@ endif
 # Without an argument it runs tests/sim/smscsim of the build directory.
 TESTS += tests/sim/selftest.py tests/sim/mmsc_selftest.py
 EXTRA_DIST += tests/sim/selftest.py tests/sim/mmsc_selftest.py tests/sim/README.md tests/sim/ivrsim.py
+
+# the smarthost and mailboxes; python, run as it is (tests/contract/run_email.py judges it)
+EXTRA_DIST += tests/sim/mailsim.py

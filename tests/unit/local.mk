@@ -141,8 +141,28 @@ tests_unit_test_ivr_sound_CPPFLAGS = $(IVR_TEST_CPPFLAGS)
 tests_unit_test_ivr_sound_LDADD = $(IVR_TEST_LIBS)
 endif
 
-check_PROGRAMS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests)
-TESTS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests)
+if WITH_EMAIL
+email_unit_tests = \
+	tests/unit/test_email_compose \
+	tests/unit/test_email_report \
+	tests/unit/test_email_rules \
+	tests/unit/test_email_token
+
+tests_unit_test_email_compose_CPPFLAGS = $(EMAIL_TEST_CPPFLAGS)
+tests_unit_test_email_compose_LDADD = $(EMAIL_TEST_LIBS)
+
+tests_unit_test_email_report_CPPFLAGS = $(EMAIL_TEST_CPPFLAGS)
+tests_unit_test_email_report_LDADD = $(EMAIL_TEST_LIBS)
+
+tests_unit_test_email_rules_CPPFLAGS = $(EMAIL_TEST_CPPFLAGS)
+tests_unit_test_email_rules_LDADD = $(EMAIL_TEST_LIBS)
+
+tests_unit_test_email_token_CPPFLAGS = $(EMAIL_TEST_CPPFLAGS)
+tests_unit_test_email_token_LDADD = $(EMAIL_TEST_LIBS)
+endif
+
+check_PROGRAMS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests) $(email_unit_tests)
+TESTS += $(unit_tests) $(smpp_unit_tests) $(mms_unit_tests) $(ivr_unit_tests) $(email_unit_tests)
 else
 # a skip that nobody can mistake for a pass
 TESTS += tests/unit/no_criterion.sh

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* token.c - see token.h. Proofs are keyed BLAKE2b (libsodium's crypto_generichash). */
+#include "token.h"
+
+#include "cgw/types.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define NAME_LEN 16u
+#define CHECK_LEN 10u
+#define PROOF_LEN 16u
+
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648, small */
+
+/* n letters of 5 bits each; bytes holds at least n * 5 / 8 */
+static void spell(const unsigned char *bytes, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t bit = i * 5;
+        unsigned two = (unsigned)(bytes[bit / 8] << 8) | bytes[bit / 8 + 1];
+        out[i] = letters[two >> (11 - bit % 8) & 31u];
+    }
+    out[n] = 0;
+}
+
+static void prove(const struct email_key *k, char use, const char *text, size_t len, size_t n,
+                  char *out)
+{
+    unsigned char hash[32];
+    crypto_generichash_state st;
+    (void)crypto_generichash_init(&st, k->mac, sizeof k->mac, sizeof hash);
+    (void)crypto_generichash_update(&st, (const unsigned char *)&use, 1);
+    (void)crypto_generichash_update(&st, (const unsigned char *)text, len);
+    (void)crypto_generichash_final(&st, hash, sizeof hash);
+    spell(hash, n, out);
+}
+
+int email_key_init(struct email_key *k, const char *secret)
+{
+    static const unsigned char use[] = "campgw channel_email tokens 1";
+    unsigned char own[32];
+    size_t len = secret ? strlen(secret) : sizeof own;
+    if (len < EMAIL_SECRET_MIN || sodium_init() < 0)
+        return CGW_EINVAL;
+    randombytes_buf(own, sizeof own);
+    unsigned char salted[32];
+    (void)crypto_generichash(salted, sizeof salted, use, sizeof use, NULL, 0);
+    crypto_generichash_state st;
+    (void)crypto_generichash_init(&st, salted, sizeof salted, sizeof k->mac);
+    (void)crypto_generichash_update(&st, secret ? (const unsigned char *)secret : own, len);
+    (void)crypto_generichash_final(&st, k->mac, sizeof k->mac);
+    randombytes_buf(&k->run, sizeof k->run);
+    k->serial = 0;
+    return 0;
+}
+
+void email_id_new(struct email_key *k, char out[EMAIL_ID_LEN + 1])
+{
+    uint64_t seed[2] = {k->run, ++k->serial};
+    prove(k, 'n', (const char *)seed, sizeof seed, NAME_LEN, out);
+    prove(k, 'm', out, NAME_LEN, CHECK_LEN, out + NAME_LEN);
+}
+
+void email_token_make(const struct email_key *k, char use, const char *id,
+                      char out[EMAIL_TOKEN_LEN + 1])
+{
+    memcpy(out, id, EMAIL_ID_LEN);
+    out[EMAIL_ID_LEN] = '-';
+    prove(k, use, id, EMAIL_ID_LEN, PROOF_LEN, out + EMAIL_ID_LEN + 1);
+}
+
+static bool fold(const char *text, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        if (!out[i] || (out[i] != '-' && !strchr(letters, out[i])))
+            return false;
+    }
+    out[n] = 0;
+    return true;
+}
+
+static bool id_ok(const struct email_key *k, const char *id)
+{
+    char want[CHECK_LEN + 1];
+    prove(k, 'm', id, NAME_LEN, CHECK_LEN, want);
+    return sodium_memcmp(want, id + NAME_LEN, CHECK_LEN) == 0;
+}
+
+bool email_token_read(const struct email_key *k, char use, const char *text, size_t len,
+                      char ret_id[EMAIL_ID_LEN + 1])
+{
+    char given[EMAIL_TOKEN_LEN + 1], want[EMAIL_TOKEN_LEN + 1];
+    if (len != EMAIL_TOKEN_LEN || !fold(text, len, given) || given[EMAIL_ID_LEN] != '-')
+        return false;
+    email_token_make(k, use, given, want);
+    if (sodium_memcmp(want, given, EMAIL_TOKEN_LEN) != 0)
+        return false;
+    memcpy(ret_id, given, EMAIL_ID_LEN);
+    ret_id[EMAIL_ID_LEN] = 0;
+    return true;
+}
+
+bool email_token_find(const struct email_key *k, char use, const char *text,
+                      char ret_id[EMAIL_ID_LEN + 1])
+{
+    size_t left = text ? strlen(text) : 0;
+    for (; left > EMAIL_TOKEN_LEN + 2; text++, left--)
+        if ((text[0] | 32) == use && text[1] == '+' && text[2 + EMAIL_TOKEN_LEN] == '@' &&
+            email_token_read(k, use, text + 2, EMAIL_TOKEN_LEN, ret_id))
+            return true;
+    return false;
+}
+
+bool email_id_find(const struct email_key *k, const char *text, char ret_id[EMAIL_ID_LEN + 1])
+{
+    char id[EMAIL_ID_LEN + 1];
+    size_t left = text ? strlen(text) : 0;
+    for (; left > EMAIL_ID_LEN + 1; text++, left--) {
+        if (text[0] != '<' || text[1 + EMAIL_ID_LEN] != '@' || !fold(text + 1, EMAIL_ID_LEN, id) ||
+            !id_ok(k, id))
+            continue;
+        memcpy(ret_id, id, sizeof id);
+        return true;
+    }
+    return false;
+}

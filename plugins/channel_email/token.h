@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* token.h - names of our messages that nobody else can make: Message-ID, VERP address, link to
+ * unsubscribe. libsodium stays in token.c. An id says by itself that it is ours; a token adds what
+ * it may be used for, so that a bounce address does not unsubscribe anybody. Small letters and
+ * digits only: mail systems change the case of addresses. */
+#ifndef EMAIL_TOKEN_H
+#define EMAIL_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EMAIL_ID_LEN 26u    /* 16 letters of name, 10 of proof (50 bits) */
+#define EMAIL_TOKEN_LEN 43u /* id, "-", 16 letters of proof (80 bits) */
+#define EMAIL_SECRET_MIN 16 /* bytes of the option token_secret */
+
+#define EMAIL_FOR_BOUNCE 'b' /* b+TOKEN@bounce_domain: envelope sender (VERP) */
+#define EMAIL_FOR_LEAVE 'u'  /* the one-click link, and u+TOKEN@bounce_domain */
+
+struct email_key {
+    unsigned char mac[32];
+    uint64_t run, serial; /* no id is used twice, not even after a restart */
+};
+
+/* NULL: a secret of this run. \return 0, or CGW_EINVAL when the secret is too short. */
+int email_key_init(struct email_key *k, const char *secret);
+void email_id_new(struct email_key *k, char out[EMAIL_ID_LEN + 1]);
+void email_token_make(const struct email_key *k, char use, const char *id,
+                      char out[EMAIL_TOKEN_LEN + 1]);
+/* Is text[0..len) a token for this use? ret_id in small letters. Takes the same time whatever is
+ * wrong with the proof. */
+bool email_token_read(const struct email_key *k, char use, const char *text, size_t len,
+                      char ret_id[EMAIL_ID_LEN + 1]);
+/* The first "USE+TOKEN@" in a text, as it stands in address headers. */
+bool email_token_find(const struct email_key *k, char use, const char *text,
+                      char ret_id[EMAIL_ID_LEN + 1]);
+/* The first "<ID@" in a text, as it stands in Message-ID, In-Reply-To and References. */
+bool email_id_find(const struct email_key *k, const char *text, char ret_id[EMAIL_ID_LEN + 1]);
+
+#endif

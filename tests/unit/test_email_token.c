@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ids and tokens of channel_email: nobody else can make one, and each is good for its use only. */
+#include "token.h"
+
+#include "cgw/types.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static struct email_key key(const char *secret)
+{
+    struct email_key k;
+    cr_assert_eq(email_key_init(&k, secret), 0);
+    return k;
+}
+
+static const char secret[] = "sixteen bytes or more";
+
+Test(email_token, short_secrets_are_refused)
+{
+    struct email_key k;
+    cr_assert_eq(email_key_init(&k, "fifteen bytes.."), CGW_EINVAL);
+    cr_assert_eq(email_key_init(&k, "sixteen bytes..."), 0);
+}
+
+Test(email_token, ids_differ_within_a_run_and_between_runs)
+{
+    struct email_key a = key(secret), b = key(secret);
+    char ids[4][EMAIL_ID_LEN + 1];
+    email_id_new(&a, ids[0]);
+    email_id_new(&a, ids[1]);
+    email_id_new(&b, ids[2]);
+    email_id_new(&b, ids[3]);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(strlen(ids[i]), EMAIL_ID_LEN);
+        cr_assert_eq(strspn(ids[i], "abcdefghijklmnopqrstuvwxyz234567"), EMAIL_ID_LEN);
+        for (int j = 0; j < i; j++)
+            cr_assert_str_neq(ids[i], ids[j]);
+    }
+}
+
+Test(email_token, a_token_is_good_for_its_use_and_its_secret_only)
+{
+    struct email_key k = key(secret), again = key(secret), other = key("another secret of 16");
+    char id[EMAIL_ID_LEN + 1], token[EMAIL_TOKEN_LEN + 1], got[EMAIL_ID_LEN + 1] = "";
+    email_id_new(&k, id);
+    email_token_make(&k, EMAIL_FOR_BOUNCE, id, token);
+    cr_assert_eq(strlen(token), EMAIL_TOKEN_LEN);
+    cr_assert(email_token_read(&again, EMAIL_FOR_BOUNCE, token, EMAIL_TOKEN_LEN, got));
+    cr_assert_str_eq(got, id);
+    cr_assert_not(email_token_read(&k, EMAIL_FOR_LEAVE, token, EMAIL_TOKEN_LEN, got));
+    cr_assert_not(email_token_read(&other, EMAIL_FOR_BOUNCE, token, EMAIL_TOKEN_LEN, got));
+}
+
+Test(email_token, one_changed_letter_anywhere_spoils_it)
+{
+    struct email_key k = key(secret);
+    char id[EMAIL_ID_LEN + 1], token[EMAIL_TOKEN_LEN + 1], got[EMAIL_ID_LEN + 1];
+    email_id_new(&k, id);
+    email_token_make(&k, EMAIL_FOR_LEAVE, id, token);
+    for (size_t i = 0; i < EMAIL_TOKEN_LEN; i++) {
+        char old = token[i];
+        token[i] = old == 'q' ? 'r' : 'q';
+        cr_assert_not(email_token_read(&k, EMAIL_FOR_LEAVE, token, EMAIL_TOKEN_LEN, got), "at %zu",
+                      i);
+        token[i] = old;
+    }
+    cr_assert_not(email_token_read(&k, EMAIL_FOR_LEAVE, token, EMAIL_TOKEN_LEN - 1, got));
+    cr_assert_not(email_token_read(&k, EMAIL_FOR_LEAVE, "", 0, got));
+}
+
+Test(email_token, addresses_are_found_whatever_their_case_and_surroundings)
+{
+    struct email_key k = key(secret);
+    char id[EMAIL_ID_LEN + 1], token[EMAIL_TOKEN_LEN + 1], text[300], got[EMAIL_ID_LEN + 1] = "";
+    email_id_new(&k, id);
+    email_token_make(&k, EMAIL_FOR_BOUNCE, id, token);
+    (void)snprintf(text, sizeof text, "\"b+x@\" <someone@else.example>, <b+%s@b.example>", token);
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got));
+    cr_assert_str_eq(got, id);
+    for (char *p = text; *p; p++)
+        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got));
+    cr_assert_str_eq(got, id);
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_LEAVE, text, got));
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, "b+short@b.example", got));
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, NULL, got));
+}
+
+Test(email_token, an_id_in_references_is_ours_only_with_its_proof_and_left_alone_else)
+{
+    struct email_key k = key(secret);
+    char id[EMAIL_ID_LEN + 1], text[200], got[EMAIL_ID_LEN + 1] = "";
+    email_id_new(&k, id);
+    (void)snprintf(text, sizeof text, "<other@a.example> <%s@shop.example>", id);
+    cr_assert(email_id_find(&k, text, got));
+    cr_assert_str_eq(got, id);
+    got[0] = 0;
+    cr_assert_not(email_id_find(&k, "<aaaaaaaaaaaaaaaaaaaaaaaaaa@shop.example>", got));
+    cr_assert_str_eq(got, "");
+}
