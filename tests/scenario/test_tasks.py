@@ -167,13 +167,13 @@ class Loop(Desk):
         self.assertNotIn("+86", self.tool("--json", "task", "list", "--campaign", calls))
         self.logged(calls, 5)
 
-    def test_a_paused_campaign_gives_no_tasks_and_an_opt_out_takes_them_away(self):
+    def test_a_paused_route_gives_no_tasks_and_an_opt_out_takes_them_away(self):
         people = self.consenting(3)
         calls = self.calls(people)
         self.filled(calls, 3)
-        self.act(calls, "pause")
+        self.api.post("/api/v1/routes/%s/pause" % self.desk_route)
         self.assertEqual(self.take(campaign=calls), [])
-        self.act(calls, "resume")
+        self.api.post("/api/v1/routes/%s/resume" % self.desk_route)
         self.forbid(people[:1])
         self.assertEqual({t["document"]["to"]["address"] for t in self.take(campaign=calls)}, {p.msisdn for p in people[1:]})
         self.assertEqual(self.logged(calls, 1), {(3, "task.withdrawn", "dnd.list"): 1})
