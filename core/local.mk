@@ -103,6 +103,7 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/refmap.h \
 	core/outcome/results.c \
 	core/outcome/suppress.c \
+	core/outcome/tasks.c \
 	core/outcome/writer.c \
 	core/planner/planner.c \
 	core/planner/planner.h \
@@ -193,6 +194,9 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_seal.h \
 	core/store/store_switch.c \
 	core/store/store_switch.h \
+	core/store/store_task.c \
+	core/store/store_task.h \
+	core/store/store_task_lease.c \
 	core/store/store_trouble.c \
 	core/store/store_trouble.h \
 	core/store/store_work.c \
@@ -253,7 +257,11 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/queues.c \
 	core/api/handlers/responses.c \
 	core/api/handlers/routes.c \
-	core/api/handlers/system.c
+	core/api/handlers/system.c \
+	core/api/handlers/tasks.c \
+	core/api/handlers/tasks.h \
+	core/api/handlers/tasks_lines.c \
+	core/api/handlers/tasks_report.c
 
 include core/plugin/local.mk
 include core/api/local.mk

@@ -79,6 +79,64 @@ static int ask_wave(void *ctx, struct db *db, int32_t wave_id, struct diag *diag
     return outcome_ask_wave(&d->asker, db, wave_id, diag);
 }
 
+/* ---- channels that are pulled
+ * ------------------------------------------------------------------------------------- */
+static const char *pulled(void *ctx, unsigned i, const char **ret_zone)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst;
+    unsigned found = 0;
+    for (uint32_t k = 0; (inst = registry_at(d->registry, k)); k++) {
+        if (!instance_plugin(inst)->caps.pulled || found++ != i)
+            continue;
+        const char *zone = conf_str(instance_conf(inst), CONF_ZONE);
+        *ret_zone = zone && zone[0] ? zone : "UTC";
+        return instance_name(inst);
+    }
+    return NULL;
+}
+
+static void tally(void *ctx, const char *instance, const struct cgw_tally *t)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst = registry_find(d->registry, instance);
+    if (inst)
+        instance_tally(inst, t);
+}
+
+/* Every instance of the channel is pulled: then nothing left without its accept, whoever sent it.
+ */
+static bool certain(void *ctx, uint32_t channel)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst;
+    bool any = false;
+    for (uint32_t k = 0; (inst = registry_at(d->registry, k)); k++) {
+        if (instance_plugin(inst)->caps.channel != channel)
+            continue;
+        any = true;
+        if (!instance_plugin(inst)->caps.pulled)
+            return false;
+    }
+    return any;
+}
+
+/* Days are cut by the database; a name that it does not know would stop every accept. */
+static int check_zones(struct registry *r, struct diag *diag)
+{
+    struct plugin_instance *inst;
+    for (uint32_t k = 0; (inst = registry_at(r, k)); k++) {
+        const char *zone =
+            instance_plugin(inst)->caps.pulled ? conf_str(instance_conf(inst), CONF_ZONE) : NULL;
+        if (zone && zone[0] && !address_zone_known(zone))
+            return diag_set(diag, CGW_EINVAL, "",
+                            "instance %s: option zone: %.40s is not an IANA time zone, such as "
+                            "Asia/Shanghai",
+                            instance_name(inst), zone);
+    }
+    return 0;
+}
+
 /* ---- api → the rest
  * ------------------------------------------------------------------------------------------------------
  */
@@ -89,6 +147,8 @@ static void api_wake(void *ctx, unsigned what)
         dispatch_wake(d->dispatch);
     if (d->planner && (what & API_WAKE_PLANNER))
         planner_wake(d->planner);
+    if (what & API_WAKE_TASKS)
+        outcome_poke(d->writer);
 }
 
 static unsigned not_ready(void *ctx, struct buf *ret)
@@ -491,6 +551,8 @@ static int start_plugins(struct daemon *d, struct diag *diag)
     int rc = registry_new(&opts, &d->registry, diag);
     if (rc == 0)
         rc = registry_load_config(d->registry, &d->config->file, diag);
+    if (rc == 0)
+        rc = check_zones(d->registry, diag);
     return rc < 0 ? rc : keep_allow_lists(d->registry, diag);
 }
 
@@ -609,6 +671,9 @@ int daemon_start(struct daemon *d, struct diag *diag)
                                 .stored = on_stored,
                                 .route_name = route_name,
                                 .wake = on_wake,
+                                .pulled = pulled,
+                                .tally = tally,
+                                .certain = certain,
                                 .ctx = d};
     if (rc == 0)
         rc = outcome_start(&d->outcome, &d->writer, diag);

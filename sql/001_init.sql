@@ -19,7 +19,7 @@ INSERT INTO partner VALUES (0, 'owner');
 CREATE TABLE retention (what text PRIMARY KEY, keep interval NOT NULL);
 INSERT INTO retention VALUES ('contact_log', '25 months'), ('delivery', '13 months'), ('recipient', '3 months'),
   ('cap_counter', '13 months'), ('idempotency', '7 days'), ('receipt_early', '7 days'), ('soft_bounce', '13 months'), ('reject', '30 days'), ('response', '25 months'), ('response_text', '13 months'), ('media', '13 months'),
-  ('audit', '7 years'), ('consent_event', '7 years');
+  ('audit', '7 years'), ('consent_event', '7 years'), ('task', '3 months');
 
 -- ---------------------------------------------------------------------------------------------- access
 CREATE TABLE api_key (
@@ -246,6 +246,20 @@ CREATE TABLE soft_bounce (              -- messages that came back for now: so m
   part int4 NOT NULL, customer_id int8 NOT NULL, channel int2 NOT NULL, contact_id int8 NOT NULL /* < 0: a report that names no message */,
   at timestamptz NOT NULL, PRIMARY KEY (part, customer_id, channel, contact_id));
 CREATE INDEX ON soft_bounce USING brin (at);
+-- ---------------------------------------------------------------------------------------------- tasks
+CREATE TABLE task (                     -- what a channel that is pulled keeps for its agents, written with the accept. state 0 open, 1 leased, 2 done, 3 expired, 4 withdrawn
+  part int4 NOT NULL, contact_id int8 NOT NULL, attempt int2 NOT NULL, task_key int8 NOT NULL /* random, its low 6 bits are the part: tsk_... */, customer_id int8 NOT NULL,
+  instance text NOT NULL, route_id int4 NOT NULL, receipt bool NOT NULL, ref text NOT NULL /* the channel's own id, as in contact_submit */, document text NOT NULL, until timestamptz NOT NULL,
+  created_at timestamptz NOT NULL, state int2 NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 4), lease_until timestamptz, agent text NOT NULL DEFAULT '', leases int4 NOT NULL DEFAULT 0,
+  outcome int2 NOT NULL DEFAULT 0 /* a word of the agent's; withdrawn: the reason */, seconds int4 NOT NULL DEFAULT 0, note text NOT NULL DEFAULT '', ended_at timestamptz,
+  settled bool NOT NULL DEFAULT false /* its last word stands in the contact log */, CHECK (state > 0 OR lease_until IS NULL), PRIMARY KEY (part, contact_id, attempt)) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX ON task (part, task_key);
+CREATE INDEX ON task (instance, until) WHERE state < 2;
+CREATE INDEX ON task (until) WHERE state < 2;
+CREATE INDEX ON task (part, contact_id) WHERE NOT settled AND state >= 2;
+CREATE TABLE task_count (               -- accepted tasks of an instance and a day of its zone: what a capacity per day and month is held against
+  instance text NOT NULL, day date NOT NULL, n int8 NOT NULL, PRIMARY KEY (instance, day)) WITH (fillfactor = 20);
+
 CREATE SEQUENCE system_seq;             -- seq of recipients that are made one by one (confirmations, events)
 
 -- ---------------------------------------------------------------------------------------------- partitions and retention
@@ -324,6 +338,8 @@ BEGIN
       ('consent_event', 'recorded_at < $1 - (SELECT keep FROM retention WHERE what = ''consent_event'') AND (EXISTS (SELECT FROM consent_event y WHERE (y.part, y.customer_id, y.purpose, y.channel)'
         ' = (x.part, x.customer_id, x.purpose, x.channel) AND y.event_id > x.event_id) OR NOT EXISTS (SELECT FROM consent c WHERE (c.part, c.customer_id, c.purpose, c.channel) = (x.part, x.customer_id, x.purpose, x.channel)))'),
       ('cap_release', 'at < $1 - greatest((SELECT keep FROM retention WHERE what = ''contact_log'') + interval ''2 months'', (SELECT keep FROM retention WHERE what = ''cap_counter'') + interval ''14 months'')'),
+      ('task', 'settled AND ended_at < $1 - (SELECT keep FROM retention WHERE what = ''task'')'),
+      ('task_count', 'day < $1 - interval ''13 months'''),
       ('in_doubt', 'until < $1')  -- too late for a receipt; waves of the system never end, so nobody else forgets these
     ) v (name, old) LOOP
     EXECUTE format('DELETE FROM %I WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %I x WHERE %s LIMIT $2))', r.name, r.name, r.old) USING p_at, most;
@@ -374,6 +390,7 @@ BEGIN
   UPDATE recipient r SET address = '', email = '', params = '' FROM wave w JOIN campaign c USING (campaign_id) WHERE c.system AND r.part = p_part AND r.set_id = w.set_id
     AND r.customer_id = p_id;
   DELETE FROM response_text WHERE part = p_part AND customer_id = p_id;
+  UPDATE task SET document = '{}', note = '' WHERE part = p_part AND customer_id = p_id;
   DELETE FROM response_media m USING response r WHERE r.part = p_part AND r.customer_id = p_id AND m.part = p_part AND m.response_id = r.response_id;
   DELETE FROM consent WHERE part = p_part AND customer_id = p_id;
   UPDATE consent_event SET evidence = '' WHERE part = p_part AND customer_id = p_id;

@@ -297,6 +297,7 @@ int api_page_end(struct api_request *req, struct api_response *resp, const struc
 #define API_WAKE_DISPATCH 1u /* there may be work, or a switch, pause or route changed */
 #define API_WAKE_PLANNER 2u  /* a campaign was started, paused … */
 #define API_WAKE_RULES 4u    /* caps, calendars, class rules changed */
+#define API_WAKE_TASKS 8u    /* tasks ended */
 
 struct api_queue_numbers {
     int64_t waiting, in_flight, credit;

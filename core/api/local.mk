@@ -16,7 +16,8 @@ api_openapi_json = \
 	core/api/openapi/operations.json \
 	core/api/openapi/responses.json \
 	core/api/openapi/routes.json \
-	core/api/openapi/system.json
+	core/api/openapi/system.json \
+	core/api/openapi/tasks.json
 nodist_core_libcgwcore_a_SOURCES = core/api/openapi_files.c
 core/api/openapi_files.c: $(api_openapi_json) scripts/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) core/api && $(SHELL) $(srcdir)/scripts/embed.sh api_openapi_files $(api_openapi_json:%=$(srcdir)/%) > $@.tmp && mv $@.tmp $@

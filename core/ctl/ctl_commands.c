@@ -141,6 +141,37 @@ static const struct ctl_option export_options[] = {
      "form of the export (default csv, with --json ndjson)"},
     {"output", 'o', CTL_FILE, "FILE", NULL, "write there instead of standard output"},
     END};
+#define TASK_CAMPAIGN                                                                              \
+    {                                                                                              \
+        "campaign", 0, CTL_TEXT, "CAMPAIGN", NULL, "only of this campaign"                         \
+    }
+#define TASK_AGENT                                                                                 \
+    {                                                                                              \
+        "agent", 0, CTL_TEXT, "TEXT", NULL, "who takes them, for people (default the key)"         \
+    }
+static const struct ctl_option task_list_options[] = {
+    {"channel", 0, CTL_TEXT, "NAME", NULL, "only of this instance, or of the channel task"},
+    {"state", 0, CTL_WORD, "WORD", "open|leased|done|expired|withdrawn", "only in this state"},
+    TASK_CAMPAIGN,
+    END};
+static const struct ctl_option task_lease_options[] = {
+    {"limit", 0, CTL_INT, "N", NULL, "tasks at most (default 1)"},
+    {"lease", 0, CTL_TEXT, "DURATION", NULL, "how long they are yours, such as PT15M (default)"},
+    TASK_AGENT,
+    TASK_CAMPAIGN,
+    {"format", 0, CTL_WORD, "WORD", "csv|ndjson", "form of the tasks (default ndjson)"},
+    END};
+static const struct ctl_option task_export_options[] = {
+    TASK_AGENT,
+    TASK_CAMPAIGN,
+    {"format", 0, CTL_WORD, "WORD", "csv|ndjson",
+     "form of the list (default csv, with --json ndjson)"},
+    END};
+static const struct ctl_option task_outcome_options[] = {
+    {"seconds", 0, CTL_INT, "N", NULL, "how long it took"},
+    {"text", 0, CTL_TEXT, "TEXT", NULL, "what the person said"},
+    END};
+static const struct ctl_option task_import_options[] = {FORMAT, END};
 static const struct ctl_option dnd_options[] = {
     {"list", 0, CTL_TEXT, "LIST", NULL, "list by id or name (default dnd_optouts)"},
     {"file", 'f', CTL_FILE, "FILE", NULL, "people from a CSV or NDJSON file instead of arguments"},
@@ -275,6 +306,18 @@ const struct ctl_command ctl_commands[] = {
         "one contact: decisions, attempts, receipts"),
     CMD("contact", "export", "", 0, 0, 0, NULL, export_options, contact_export,
         "the contact log as a file"),
+    CMD("task", "list", "", 0, 0, CTL_F_LIST, NULL, task_list_options, task_list,
+        "tasks of agents and what became of them"),
+    CMD("task", "lease", "CHANNEL", 1, 1, 0, NULL, task_lease_options, task_lease,
+        "take tasks, with addresses and scripts"),
+    CMD("task", "export", "CHANNEL", 1, 1, 0, NULL, task_export_options, task_export,
+        "take every open task as a list, until their windows end"),
+    CMD("task", "import", "FILE", 1, 1, 0, "file", task_import_options, task_import,
+        "outcomes of a list that comes back"),
+    CMD("task", "show", "TASK", 1, 1, 0, NULL, NULL, task_show, "one task"),
+    CMD("task", "outcome", "TASK OUTCOME", 2, 2, 0, NULL, task_outcome_options, task_outcome,
+        "say what became of a task"),
+    CMD("task", "release", "TASK", 1, 1, 0, NULL, NULL, task_release, "give a task back"),
     CMD("dnd", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, dnd_list, "do-not-disturb lists"),
     CMD("dnd", "add", "[NUMBER ...]", 0, CTL_ARGS_MAX, 0, "number", dnd_options, dnd_add,
         "stop contacts to these people"),

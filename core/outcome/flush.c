@@ -32,7 +32,6 @@ static int alloc_lists(struct flush *f)
         segs += f->items[i]->n_ids + 1u;
     f->max = (int)(segs * 2 + 16);
     size_t m = (size_t)f->max;
-    (void)n;
     f->submits = arena_alloc(&f->arena, 2 * m * sizeof *f->submits);
     f->events = arena_alloc(&f->arena, 4 * m * sizeof *f->events);
     f->stats = arena_alloc(&f->arena, 6 * m * sizeof *f->stats);
@@ -46,9 +45,10 @@ static int alloc_lists(struct flush *f)
     f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
     f->bounces = arena_alloc(&f->arena, 2 * m * sizeof *f->bounces);
+    f->tasks = arena_alloc(&f->arena, n * sizeof *f->tasks);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
               f->release && f->doubt_del && f->unsend && f->figures && f->early_del &&
-              f->resolved && f->bounces;
+              f->resolved && f->bounces && f->tasks;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
@@ -178,12 +178,15 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
             f->parts |= UINT64_C(1) << f->items[i]->contact.part;
     if (rc == 0)
         rc = flush_resolve(f);
+    flush_task_parts(f);
     if (rc == 0)
         rc = flush_inbound_parts(f);
     if (rc == 0)
         rc = lock_parts(f, proof);
     if (rc == 0)
         rc = flush_overtaken(f);
+    if (rc == 0)
+        rc = flush_tasks(f);
     if (rc == 0)
         rc = flush_receipts(f);
     if (rc == 0)
@@ -196,6 +199,8 @@ static int flush_rows(struct flush *f, struct flush_proof *proof)
         rc = store_submits_write(f->db, f->submits, f->n_submits, f->seal, f->seal_no, f->diag);
     if (rc == 0)
         rc = store_part_events_write(f->db, f->events, f->n_events, f->seal, f->seal_no, f->diag);
+    if (rc == 0)
+        rc = flush_documents_write(f);
     if (rc == 0)
         rc = append_seals(f, proof);
     if (rc == 0)

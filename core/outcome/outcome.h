@@ -18,6 +18,7 @@
 #define OUTCOME_FLUSH_ROWS 1000u
 #define OUTCOME_FLUSH_ITEMS 3000u
 #define OUTCOME_FLUSH_MS 50
+#define OUTCOME_PULLED_MAX 64 /* instances whose accepts are counted */
 
 /* contact_event.kind; numbers are stored, never renumber. Kinds marked T end the contact. */
 enum event_kind {
@@ -89,6 +90,13 @@ struct outcome_config {
     void (*stored)(void *ctx, const char *instance, const uint64_t *acks, uint32_t n);
     /* Names for figures; false: not known (any more). NULL: nothing is counted by route. */
     bool (*route_name)(void *ctx, int32_t route_id, char channel[16], char route[80]);
+    /* Instances that are pulled, by number, and the zone of their days; NULL past the last
+     * (OUTCOME_PULLED_MAX). The set never changes. May be NULL: there is none. */
+    const char *(*pulled)(void *ctx, unsigned i, const char **ret_zone);
+    /* What is durable of such an instance's accepts. */
+    void (*tally)(void *ctx, const char *instance, const struct cgw_tally *t);
+    /* Is what was intended on this channel and has no accept certainly not sent? NULL: never. */
+    bool (*certain)(void *ctx, uint32_t channel);
     /* New work (echo rows) is due: wake the dispatchers. */
     void (*wake)(void *ctx);
     void *ctx;
@@ -112,6 +120,8 @@ uint32_t outcome_inbound(struct outcome_writer *w, const char *instance, uint32_
  * dispatcher decrements; the writer asks `finished(run)` after every flush. */
 void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id, int32_t chunk_no,
                         void *run, bool (*finished)(void *run), void (*done)(void *run));
+/* Any thread: tasks have ended, look at once. */
+void outcome_poke(struct outcome_writer *w);
 /* Takeover of parts (under new epochs), before dispatch begins: flags as in doubt what was intended
  * and never answered, and re-opens echo rows. Runs on the caller's connection, one transaction per
  * part. Returns how many were flagged. */

@@ -9,6 +9,7 @@
 #include "outcome/outcome.h"
 #include "outcome/refmap.h"
 #include "store/store_outcome.h"
+#include "store/store_task.h"
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -22,7 +23,7 @@
 
 struct inbound_media; /* inbound_media.c */
 
-enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK };
+enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK, ITEM_TASK };
 
 /* One thing that came back, copied out of the plugin's hands; one malloc'd block with its strings
  * behind it. */
@@ -43,7 +44,10 @@ struct item {
     const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
     uint32_t body_len;
     struct inbound_media *media; /* INBOUND; owned, NULL = none */
-    /* CHUNK */
+    const char *document;        /* RESULT: kept with the accept; NULL = none */
+    uint32_t document_len;
+    int stat_at, stat_n; /* RESULT: its statistics in the flush */
+    /* CHUNK; TASK: its key is part and contact */
     int32_t part, wave_id, chunk_no;
     void *run;
     bool (*finished)(void *run);
@@ -107,13 +111,15 @@ struct flush {
         int64_t contact_id;
     } * release, *doubt_del, *unsend; /* unsend: settled before it was sent once more */
     int64_t *early_del;
+    struct task_row *tasks;   /* documents of accepts */
+    struct task_end *endings; /* tasks that end with this flush */
     struct resolved *resolved;
     struct figure_row *figures;
     int n_figures;
     struct bounce *bounces;
     int n_bounces;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
-        n_early_del, n_resolved, n_unsend;
+        n_early_del, n_resolved, n_unsend, n_tasks, n_endings;
     int n_stored;        /* receipts that were news */
     int max;             /* capacity of the lists */
     int32_t resend_wave; /* the last one asked about */
@@ -158,6 +164,10 @@ struct outcome_writer {
     int64_t early_known; /* rows in receipt_early, roughly: 0 = no need to look */
     int64_t doubts_known;
     int64_t swept_id, swept_mono_ms; /* receipt_early: where the sweep stands */
+    int64_t tasks_mono_ms, tallied_mono_ms;
+    atomic_bool poked;                     /* tasks ended */
+    bool counted;                          /* accepts with documents since the last tally */
+    uint64_t included[OUTCOME_PULLED_MAX]; /* accepts with documents that left our hands */
 };
 
 /* results.c: rows that follow from results; and, under the locks, what else follows when another
@@ -188,6 +198,17 @@ void figures_finished(const struct outcome_config *cfg, int32_t route_id, enum f
 bool flush_bounces(uint32_t sub);
 void flush_bounce(struct flush *f, const struct bounce *b);
 int flush_suppress(struct flush *f);
+/* tasks.c: documents of accepts, and tasks that ended. */
+void flush_document(struct flush *f, const struct item *it);
+void flush_document_drop(struct flush *f, const struct item *it);
+int flush_documents_write(struct flush *f);
+void flush_task_parts(struct flush *f);
+int flush_tasks(struct flush *f);
+int tasks_sweep(struct outcome_writer *w, struct item **batch, int n, int max);
+void tasks_included(struct outcome_writer *w, const struct item *it);
+void tasks_tally(struct outcome_writer *w);
+/* A final word of the channel, as a receipt of the whole message. */
+struct resolved *flush_resolved(struct flush *f, const struct ref_match *m, const struct item *it);
 /* lists */
 /* Also counts its sub-outcome, if it has one. */
 void flush_event(struct flush *f, int32_t part, const struct event_row *e);

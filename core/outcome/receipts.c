@@ -28,7 +28,7 @@ static void count_receipt(const char *what)
     METRIC_INC("campgw_receipts_total", what);
 }
 
-static struct resolved *resolve(struct flush *f, const struct ref_match *m, const struct item *it)
+struct resolved *flush_resolved(struct flush *f, const struct ref_match *m, const struct item *it)
 {
     struct resolved *x = &f->resolved[f->n_resolved++];
     *x = (struct resolved){.m = *m,
@@ -174,7 +174,7 @@ static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, in
                           .n_segs = 1,
                           .receipt = true};
     (void)strncpy(m.ref, it->ref, sizeof m.ref - 1);
-    struct resolved *x = resolve(f, &m, it);
+    struct resolved *x = flush_resolved(f, &m, it);
     x->settles = true;
     x->later_segs = d[0].later_segs;
     x->flags |= CGW_RESF_WHOLE; /* how many segments it had, nobody told us */
@@ -237,7 +237,7 @@ static int wake_early(struct flush *f, const struct ref_match *known, int n_know
         for (int k = 0; k < f->n_early_del; k++)
             looked_at = looked_at || f->early_del[k] == early[i].id;
         if (!looked_at)
-            (void)resolve(f, m, &it);
+            (void)flush_resolved(f, m, &it);
     }
     return rc;
 }
@@ -250,7 +250,7 @@ static bool remembered(struct flush *f, const struct item *it, int64_t refh)
     if (!it->ref[0] || !refmap_take(&f->w->refs, refh, it->ref, &m, &era) ||
         !fits(f, &m, (struct claim){person_key(f, it), it->arrived_ms}))
         return false;
-    struct resolved *x = resolve(f, &m, it);
+    struct resolved *x = flush_resolved(f, &m, it);
     x->remembered = true;
     x->era = era;
     return true;
@@ -286,7 +286,7 @@ int flush_resolve(struct flush *f)
         const struct ref_match *m =
             it->ref[0] ? lookup(f, known, n_known, h, it->ref, claim, &other) : NULL;
         if (m)
-            (void)resolve(f, m, it);
+            (void)flush_resolved(f, m, it);
         else if ((rc = settle_doubt(f, it, h, claim.key, &settled)) == 0 && !settled)
             rc = keep_early(f, it, h, claim.key, other);
     }

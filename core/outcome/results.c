@@ -103,6 +103,7 @@ static void submitted(struct flush *f, struct item *it, bool final)
 static void on_accepted(struct flush *f, struct item *it)
 {
     submitted(f, it, false);
+    flush_document(f, it);
     echo_gone(f, it);
 }
 
@@ -219,8 +220,10 @@ int flush_results(struct flush *f)
         if (it->kind != ITEM_RESULT)
             continue;
         bool known = it->result < ARRAY_LEN(handle) && handle[it->result];
+        it->stat_at = f->n_stats;
         (known ? handle[it->result] : on_unknown)(f,
                                                   it); /* a word we do not know: assume the worst */
+        it->stat_n = f->n_stats - it->stat_at;
     }
     return f->rc;
 }
@@ -287,6 +290,45 @@ static void drop_submits(struct flush *f, const struct item *it)
             f->submits[i] = f->submits[--f->n_submits];
         else
             i++;
+    flush_document_drop(f, it);
+}
+
+/* Whoever took the part over knew for certain that nothing had been sent, because what leaves does
+ * so with its accept, and put the contact in line again. Now this accept does not count: with it
+ * there would be two. */
+static void disown(struct flush *f, const struct item *it)
+{
+    drop_submits(f, it);
+    keep_echo(f, it);
+    for (int i = 0; i < f->n_events;)
+        if (f->events[i].part == it->contact.part &&
+            f->events[i].e.contact_id == it->contact.contact_id &&
+            f->events[i].e.attempt == it->contact.attempt)
+            f->events[i] = f->events[--f->n_events];
+        else
+            i++;
+    for (int i = 0; i < f->n_echo_put;)
+        if (f->echo_put[i].part == it->contact.part &&
+            f->echo_put[i].wave_id == it->contact.wave_id && f->echo_put[i].e.seq == seq_of(it))
+            f->echo_put[i] = f->echo_put[--f->n_echo_put];
+        else
+            i++;
+    for (int i = 0; i < f->n_release;)
+        if (f->release[i].contact_id == it->contact.contact_id)
+            f->release[i] = f->release[--f->n_release];
+        else
+            i++;
+    for (int i = 0; i < f->n_doubts;)
+        if (f->doubts[i].contact_id == it->contact.contact_id &&
+            f->doubts[i].attempt == it->contact.attempt)
+            f->doubts[i] = f->doubts[--f->n_doubts];
+        else
+            i++;
+    for (int i = it->stat_at; i < it->stat_at + it->stat_n; i++) {
+        f->stats[f->n_stats] = f->stats[i];
+        f->stats[f->n_stats].n = -f->stats[i].n;
+        f->n_stats++;
+    }
 }
 
 /* The contact was called in doubt, and counted as submitted, by a node that took the part over.
@@ -340,13 +382,18 @@ int flush_overtaken(struct flush *f)
             continue;
         rc = store_events_find(f->db, it->contact.part, &it->contact.contact_id, 1, ev,
                                ARRAY_LEN(ev), &n, f->diag);
-        bool flagged = false, given_up = false, settled = false;
+        bool flagged = false, given_up = false, settled = false, unsent = false;
         for (int k = 0; rc == 0 && k < n; k++) {
             if (ev[k].attempt != it->contact.attempt)
                 continue;
             flagged = flagged || ev[k].kind == EVENT_IN_DOUBT;
             given_up = given_up || ev[k].kind == EVENT_UNKNOWN;
             settled = settled || ev[k].kind == EVENT_SETTLED;
+            unsent = unsent || ev[k].kind == EVENT_NOT_SENT;
+        }
+        if (unsent) {
+            disown(f, it);
+            continue;
         }
         int resent = -1;
         if (rc == 0 && flagged && !it->contact.resent)

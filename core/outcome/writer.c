@@ -89,6 +89,8 @@ void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, c
            bytes = space + raw + 2 + n_ids * 2 * sizeof(char *);
     for (uint32_t i = 0; i < n_ids; i++)
         bytes += id_len(r->provider_ids, i) + id_len(r->peer_ids, i) + 2;
+    size_t document = r->document ? r->document_len : 0;
+    bytes += document + 1;
     struct item *it = calloc(1, sizeof *it + bytes);
     if (!it)
         abort(); /* a result that cannot be kept would be a contact lost: let the supervisor restart
@@ -114,6 +116,8 @@ void outcome_result(struct outcome_writer *w, const struct outcome_contact *c, c
         it->ids[i] = pack(&p, r->provider_ids[i], id_len(r->provider_ids, i));
         it->peer_ids[i] = pack(&p, r->peer_ids ? r->peer_ids[i] : NULL, id_len(r->peer_ids, i));
     }
+    it->document_len = (uint32_t)document;
+    it->document = document ? pack(&p, r->document, document) : NULL;
     put(w, it);
 }
 
@@ -323,6 +327,7 @@ static void tell(struct outcome_writer *w, struct item **items, int n, bool wake
         tell_stored(w, items, n);
     for (int i = 0; i < n; i++) {
         struct item *it = items[i];
+        tasks_included(w, it);
         if (from_peer(it)) {
             atomic_fetch_sub(&w->waiting, 1);
         } else if (it->kind == ITEM_CHUNK) {
@@ -471,7 +476,8 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
 {
     int n = 0, results = 0;
     /* sent chunks are looked at again and again until their last result is in */
-    size_t more = ring_take(&w->ring, batch, 1, BITE, w->n_chunks ? CHUNKS_MS : IDLE_MS);
+    int idle_ms = atomic_load(&w->poked) ? 0 : w->n_chunks ? CHUNKS_MS : IDLE_MS;
+    size_t more = ring_take(&w->ring, batch, 1, BITE, idle_ms);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
     while (more) { /* ends when nobody else is coming: peers wait for these rows before they send
                       more */
@@ -495,10 +501,13 @@ static void *writer_main(void *arg)
         n = ready_chunks(w, batch, n, (int)ARRAY_LEN(batch));
         if (n < (int)ARRAY_LEN(batch) - SWEEP_ROWS)
             n = sweep_early(w, batch, n, (int)ARRAY_LEN(batch));
+        if (connected(w, &(struct diag){0}) == 0)
+            n = tasks_sweep(w, batch, n, (int)ARRAY_LEN(batch));
         if (n)
             flush_all(w, batch, n);
         else if (stopping && ring_len(&w->ring) == 0)
             break;
+        tasks_tally(w);
     }
     for (int i = 0; i < w->n_chunks; i++) { /* not finished: resumed at the next start */
         w->chunks[i]->done(w->chunks[i]->run);
@@ -556,6 +565,11 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
     }
     *ret = w;
     return 0;
+}
+
+void outcome_poke(struct outcome_writer *w)
+{
+    atomic_store(&w->poked, true);
 }
 
 void outcome_stop(struct outcome_writer *w)

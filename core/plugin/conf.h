@@ -22,6 +22,10 @@ struct cgw_conf; /* the values of one instance; the plugin sees the same object 
 #define CONF_CALLBACK_PASSWORD "callback_password" /* secret */
 #define CONF_CALLBACK_ALLOW "callback_allow"       /* list of CIDR */
 
+/* Option of a channel that is pulled (its own schema declares it): IANA zone of the days that its
+ * accepts are counted by. */
+#define CONF_ZONE "zone"
+
 struct conf_pair {
     const char *key, *value;
 };

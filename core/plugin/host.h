@@ -118,6 +118,9 @@ void instance_stored(struct plugin_instance *inst, const uint64_t *acks, uint32_
 void instance_cancel(struct plugin_instance *inst, const uint64_t *tokens, uint32_t n);
 /* \return how many were queued for query(); 0 when the plugin has no query(). Texts are copied. */
 uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
+/* What is durable of the accepts: the newest figures replace those not yet told. Ignored without a
+ * tally() of the plugin. */
+void instance_tally(struct plugin_instance *inst, const struct cgw_tally *t);
 /* Put a callback request (copied) to route `route` of the plugin; req->id is the caller's and
  * unique while unanswered. \return 0 (the sink's reply follows), CGW_ENOTFOUND no such route,
  * CGW_ELIMIT body above the route's max_body, CGW_EBUSY too many unanswered, CGW_ESTATE not

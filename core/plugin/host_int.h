@@ -91,7 +91,8 @@ struct plugin_instance {
     struct u64_list acks, cancels;        /* locked */
     struct cgw_ask *queries;              /* locked; each owns its peer_id, `from` lies behind it */
     uint32_t n_queries;
-    struct post *posts; /* locked; ring of INSTANCE_POSTS */
+    struct cgw_tally tally; /* locked; size 0 = nothing to tell */
+    struct post *posts;     /* locked; ring of INSTANCE_POSTS */
     uint32_t posts_head, n_posts;
     struct http_node *http; /* locked: all unanswered, oldest first */
     uint32_t n_http;

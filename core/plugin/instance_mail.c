@@ -171,6 +171,34 @@ static void turn_queries(struct plugin_instance *in)
     free_asks(asks, n);
 }
 
+/* ---- tally
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
+
+void instance_tally(struct plugin_instance *inst, const struct cgw_tally *t)
+{
+    if (!inst->plugin->channel.tally || inst_state(inst) != INSTANCE_RUNNING)
+        return;
+    (void)pthread_mutex_lock(&inst->lock);
+    inst->tally = *t;
+    inst->tally.size = sizeof inst->tally;
+    (void)pthread_mutex_unlock(&inst->lock);
+    inst_wake(inst);
+}
+
+static void turn_tally(struct plugin_instance *in)
+{
+    (void)pthread_mutex_lock(&in->lock);
+    struct cgw_tally t = in->tally;
+    in->tally.size = 0;
+    (void)pthread_mutex_unlock(&in->lock);
+    if (!t.size)
+        return;
+    inst_enter(in, "tally");
+    in->plugin->channel.tally(in->ch, &t);
+    inst_leave(in);
+}
+
 /* ---- posts
  * ----------------------------------------------------------------------------------------------------------------------------
  */
@@ -365,6 +393,7 @@ bool mail_turn(struct plugin_instance *in)
     turn_acks(in);
     turn_cancels(in);
     turn_queries(in);
+    turn_tally(in);
     turn_http(in);
     return more;
 }

@@ -74,6 +74,12 @@ static void tidy_result(struct plugin_instance *in, struct cgw_result *r, char *
             bad(in);
             r->n_ids = i; /* ids before it are good */
         }
+    if (r->document_len > CGW_DOCUMENT_MAX || (r->document_len && !r->document)) {
+        bad(in); /* cut JSON is none */
+        r->document_len = 0;
+    }
+    if (!r->document_len)
+        r->document = NULL;
     if (!r->n_ids)
         r->provider_ids = r->peer_ids = NULL;
     if (!r->code_space)

@@ -369,7 +369,8 @@ static int open_contacts(struct db *db, const char *sql, struct db_params *p,
                                        .since_ms = dbr_null(r, i, 3) ? 0 : dbr_ts(r, i, 3),
                                        .route_id = (int32_t)dbr_int(r, i, 4),
                                        .resends = dbr_bool(r, i, 6),
-                                       .resent = dbr_bool(r, i, 7)};
+                                       .resent = dbr_bool(r, i, 7),
+                                       .channel = (int16_t)dbr_int(r, i, 8)};
         (void)snprintf(ret[i].address, sizeof ret[i].address, "%s", dbr_text(r, i, 5));
     }
     return 0;
@@ -392,7 +393,7 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
         db,
         "SELECT l.contact_id, l.attempt, l.customer_id, i.at, coalesce(i.route_id, 0), " CONTACTED
         ", "
-        "cr.resend_once, false FROM chunk c"
+        "cr.resend_once, false, w.channel FROM chunk c"
         " JOIN wave w USING (wave_id)" RESENDS
         " JOIN contact_log l ON l.part = $1 AND l.contact_id BETWEEN (c.wave_id::int8 << 32) + "
         "c.seq_lo AND (c.wave_id::int8 << 32) + c.sent_hi AND l.attempt = 1 AND l.verdict = 1 AND "
@@ -412,7 +413,8 @@ int store_unanswered(struct db *db, int32_t part, struct open_contact *ret, int 
         " AND NOT EXISTS (SELECT FROM contact_log x WHERE x.part = $1 AND x.contact_id = "
         "l.contact_id AND x.attempt > 1)"
         " UNION ALL SELECT e.wave_id::int8 << 32 | e.seq, e.attempt, r.customer_id, e.intended_at, "
-        "e.route_id, " CONTACTED ", cr.resend_once, e.resent FROM echo e JOIN wave w USING "
+        "e.route_id, " CONTACTED
+        ", cr.resend_once, e.resent, w.channel FROM echo e JOIN wave w USING "
         "(wave_id)" RESENDS
         " JOIN recipient r ON r.part = $1 AND r.set_id = w.set_id AND r.seq = e.seq"
         " WHERE e.part = $1 AND e.state = 2 AND NOT EXISTS (SELECT FROM contact_submit s WHERE "
@@ -463,8 +465,8 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         "bool_or(kind IN (3, 4, 5, 12) OR (kind = 2 AND seg = -1)) AS final FROM contact_event"
         " WHERE part = $1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 "
         "GROUP BY contact_id)"
-        "SELECT x.contact_id, x.attempt, 0::int8, NULL::timestamptz, x.route_id, '', false, false "
-        "FROM x LEFT JOIN f USING (contact_id)"
+        "SELECT x.contact_id, x.attempt, 0::int8, NULL::timestamptz, x.route_id, '', false, false, "
+        "0::int2 FROM x LEFT JOIN f USING (contact_id)"
         " WHERE NOT coalesce(f.final, false) AND coalesce(f.d, 0) < x.n ORDER BY 1 LIMIT $3",
         &p, ret, max, ret_n, diag);
 }

@@ -99,6 +99,7 @@ struct open_contact {
     int32_t route_id;
     int16_t attempt;
     bool resends, resent; /* its class is sent once more; it is the second time already */
+    int16_t channel;      /* of its wave; unanswered ones only */
     char address[256];
 };
 /* Intended, without submit or event: chunk rows up to sent_hi, and echo rows of state 2. */

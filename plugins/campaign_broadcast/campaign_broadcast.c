@@ -43,6 +43,7 @@ static const struct member members[] = {
     {CGW_CHANNEL_MMS, KIND_MEDIA, CGW_ROLE_MEDIA, "/media", NULL, 0},
     {CGW_CHANNEL_VOICE, KIND_FLOW, CGW_ROLE_FLOW, "/flow", "application/json", 1},
     {CGW_CHANNEL_VOICE, KIND_MEDIA, CGW_ROLE_MEDIA, "/media", NULL, 0},
+    {CGW_CHANNEL_TASK, KIND_TEXT, CGW_ROLE_SUBJECT, "/subject", UTF8, 0},
     {CGW_CHANNEL_TASK, KIND_FLOW, CGW_ROLE_FLOW, "/flow", "application/json", 0},
     {CGW_CHANNEL_TASK, KIND_TEXT, CGW_ROLE_TEXT, "/script", UTF8, 0},
 };

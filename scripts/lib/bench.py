@@ -2,7 +2,7 @@
 """bench.py - the rows of scripts/bench: what each measures, its standard sizes and its targets; prints, compares, saves.
 
 Everything a row starts shares the cores: rates are the machine's, the cpu_us_… figures are the product's (1 µs a contact = 1 ms per
-1,000). Rows are written in bench_load.py, bench_life.py, bench_email.py, bench_kannel.py, bench_mms.py, bench_ivr.py and bench_soak.py.
+1,000). Rows are written in bench_load.py, bench_life.py, bench_email.py, bench_kannel.py, bench_mms.py, bench_ivr.py, bench_soak.py and bench_task.py.
 """
 import argparse
 import collections
@@ -19,6 +19,7 @@ import bench_life
 import bench_load
 import bench_mms
 import bench_soak
+import bench_task
 import benchkit
 import stack
 
@@ -51,6 +52,7 @@ ROWS = (
         (("calls_per_core", "≥", 1000), ("cpu_us_per_attempt", "≤", 1000), ("attempts_lost", "≤", 0), ("sipp_status", "≤", 0))),
     Row("email", "channel_email alone: mails of 4 KB to smtp-sink, 8 connections", bench_email.email, {"contacts": 50000},
         (("messages_per_cpu_s", "≥", 6000), ("messages_per_s", "≥", 3000))),
+    Row("task", "contacts that agents pull: made, taken, reported", bench_task.task, {"contacts": 20000}, (("tasks_per_s", "≥", 2000), ("leases_per_s", "≥", 500))),
     Row("soak", "half speed with faults for long: memory, vacuum, partitions, counters", bench_soak.soak, {"minutes": 60, "contacts": 200000},
         (("rss_ratio", "≤", 1.1), ("counter_drift", "≤", 0), ("partitions_missing", "≤", 0))),
     Row("crash", "tests/scenario/crash_matrix.py with many rounds", bench_soak.crash, {"rounds": 200, "seed": 1, "contacts": 2000}, (("twice", "≤", 0), ("in_doubt_round_max", "≤", 1100))),

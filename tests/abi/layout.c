@@ -112,7 +112,15 @@ AT(cgw_health, window, 20);
 AT(cgw_health, since_utc_ms, 24);
 AT(cgw_health, text, 32);
 
-SIZE(cgw_channel_ops, 88);
+SIZE(cgw_tally, 40);
+AT(cgw_tally, size, 0);
+AT(cgw_tally, reserved, 4);
+AT(cgw_tally, day, 8);
+AT(cgw_tally, month, 16);
+AT(cgw_tally, open, 24);
+AT(cgw_tally, included, 32);
+
+SIZE(cgw_channel_ops, 96);
 AT(cgw_channel_ops, size, 0);
 AT(cgw_channel_ops, create, 8);
 AT(cgw_channel_ops, start, 16);
@@ -124,6 +132,7 @@ AT(cgw_channel_ops, query, 56);
 AT(cgw_channel_ops, health, 64);
 AT(cgw_channel_ops, drain, 72);
 AT(cgw_channel_ops, destroy, 80);
+AT(cgw_channel_ops, tally, 88);
 
 SIZE(cgw_http_request, 64);
 AT(cgw_http_request, size, 0);
@@ -259,7 +268,7 @@ AT(cgw_counter, name, 0);
 AT(cgw_counter, unit, 8);
 AT(cgw_counter, help, 16);
 
-SIZE(cgw_channel_caps, 48);
+SIZE(cgw_channel_caps, 56);
 AT(cgw_channel_caps, size, 0);
 AT(cgw_channel_caps, channel, 4);
 AT(cgw_channel_caps, address_kind, 8);
@@ -270,6 +279,7 @@ AT(cgw_channel_caps, receipts, 24);
 AT(cgw_channel_caps, replies, 28);
 AT(cgw_channel_caps, cost_unit, 32);
 AT(cgw_channel_caps, concurrency_unit, 40);
+AT(cgw_channel_caps, pulled, 48);
 
 SIZE(cgw_plugin_desc, 96);
 AT(cgw_plugin_desc, abi, 0);

@@ -7,4 +7,4 @@ tests_api_apid_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_api_apid_LDADD = $(CORE_LIBS)
 tests_api_apid_full_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_api_apid_full_LDADD = $(CORE_LIBS)
-EXTRA_DIST += tests/api/formats.py tests/api/harness.py tests/api/run_campaign.py tests/api/run_core.py tests/api/run_ctl.py tests/api/run_formats.py tests/api/run_media.py tests/api/run_people.py
+EXTRA_DIST += tests/api/formats.py tests/api/harness.py tests/api/run_campaign.py tests/api/run_core.py tests/api/run_ctl.py tests/api/run_formats.py tests/api/run_media.py tests/api/run_people.py tests/api/run_tasks.py

@@ -13,7 +13,8 @@ db_tests = \
 	tests/db/test_roots \
 	tests/db/test_store_campaign \
 	tests/db/test_store_people \
-	tests/db/test_suppress
+	tests/db/test_suppress \
+	tests/db/test_tasks
 check_PROGRAMS += $(db_tests)
 TESTS += $(db_tests)
 
@@ -47,6 +48,9 @@ tests_db_test_retention_LDADD = $(TEST_LIBS)
 tests_db_test_roots_SOURCES = tests/db/test_roots.c tests/db/protocol_fixture.h
 tests_db_test_roots_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_roots_LDADD = $(TEST_LIBS)
+tests_db_test_tasks_SOURCES = tests/db/test_tasks.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
+tests_db_test_tasks_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_tasks_LDADD = $(TEST_LIBS)
 tests_db_test_store_campaign_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_store_campaign_LDADD = $(TEST_LIBS)
 tests_db_test_store_people_CPPFLAGS = $(TEST_CPPFLAGS)

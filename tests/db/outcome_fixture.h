@@ -44,7 +44,7 @@ static struct outcome_config config(const char *conninfo)
                                    .stored = on_stored};
 }
 
-static struct outcome_writer *start(void)
+MAYBE_UNUSED static struct outcome_writer *start(void)
 {
     struct outcome_writer *w = NULL;
     struct outcome_config cfg = config(getenv("CAMPGW_TEST_DB"));

@@ -41,6 +41,9 @@ BY_ROW = {
     "store_responses_json": "the media of one response, met by its part",
     "find_one": "contact ids of the API carry no part before the decision; asked by people",
     "rows_of_customer": "bound to $1 in a materialised step, its rows looked up by their part",
+    "store_tasks_settle": "a flush ends tasks of several parts, each by its own part, under their locks",
+    "withdraw": "agents take what ends first, wherever it lies; each row by its own part",
+    "lease": "agents take what ends first, wherever it lies; each row by its own part",
     "rows_of_waves": "bound to $1 in a materialised step, its rows looked up by their part",
 }
 # Asked of every part, because nobody can know it beforehand.
@@ -65,6 +68,10 @@ EVERYWHERE = {
     "store_media_delete": "does an answer refer to the media? one index probe per shard, asked by people",
     "store_media_json": "does an answer refer to the media? one index probe per shard, asked by people",
     "store_media_list": "does an answer refer to the media? one index probe per shard and row, asked by people",
+    "store_task_counts": "how many tasks of an instance are open: one index per shard, about once a second",
+    "store_tasks_ended": "tasks that ended and stand in no log yet: small indexes, once a second",
+    "pick_sql": "agents take what ends first, wherever it lies",
+    "store_task_list": "a page of the list of tasks, for people",
     "store_people_any": "is the base empty? asked once at start of an upload",
 }
 # One person of two parts: copied from the id that ends to the one that is kept, both parts locked in order.

@@ -15,7 +15,8 @@ unit_tests = \
 	tests/unit/test_optout \
 	tests/unit/test_policy \
 	tests/unit/test_refmap \
-	tests/unit/test_routing
+	tests/unit/test_routing \
+	tests/unit/test_task
 
 tests_unit_test_address_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_address_LDADD = $(TEST_LIBS)
@@ -57,6 +58,11 @@ tests_unit_test_refmap_LDADD = $(TEST_LIBS)
 tests_unit_test_routing_SOURCES = tests/unit/test_routing.c core/dispatch/routing.c
 tests_unit_test_routing_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_routing_LDADD = $(TEST_LIBS)
+
+# the plugin's document, and the rows of lists that come back
+tests_unit_test_task_SOURCES = tests/unit/test_task.c plugins/channel_task/document.c
+tests_unit_test_task_CPPFLAGS = $(TEST_CPPFLAGS) -I$(top_srcdir)/plugins/channel_task
+tests_unit_test_task_LDADD = $(TEST_LIBS)
 
 tests_unit_test_policy_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_policy_LDADD = $(TEST_LIBS)

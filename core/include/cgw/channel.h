@@ -160,6 +160,17 @@ struct cgw_health {
     char text[CGW_DIAG_MAX]; /* one line for people: why it is down */
 };
 
+/* tally(): what is durable of an instance's accepts, over all nodes, in the zone of its option
+ * `zone` (UTC without one). What the plugin accepted and `included` does not count yet comes on
+ * top. */
+struct cgw_tally {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t day, month; /* accepted on the present day, in the present month */
+    uint64_t open;       /* documents that nobody has ended yet */
+    uint64_t included;   /* accepts of this object since its create() that these figures hold */
+};
+
 struct cgw_channel_ops {
     uint32_t size; /* sizeof(struct cgw_channel_ops) when the plugin was built */
 
@@ -193,6 +204,10 @@ struct cgw_channel_ops {
     void (*drain)(void *ch, int64_t deadline_mono_ms);
     /* REQUIRED. After drained(): free everything. No service is called from here but log. */
     void (*destroy)(void *ch);
+    /* Optional, of a channel that is pulled (cgw_channel_caps.pulled): told soon after start() and
+     * then about once a second, and after accepts became durable. A capacity per day and month that
+     * survives a restart is counted from it; say no credit before the first. */
+    void (*tally)(void *ch, const struct cgw_tally *t);
     /* abi_minor 1 appends here */
 };
 

@@ -72,6 +72,9 @@ struct cgw_channel_caps {
     uint32_t replies;             /* 1: people can answer */
     const char *cost_unit;        /* "segment", "message", "second" */
     const char *concurrency_unit; /* "window slot", "call" */
+    uint32_t pulled; /* 1: nothing leaves by submit(); who works on a message reads the document of
+                        its accept. What has no accept after a crash was certainly not sent */
+    uint32_t reserved;
 };
 
 struct cgw_plugin_desc {
