@@ -182,7 +182,7 @@ class Sending(Case):
         d.send("p%d@a.example", n=32, submit_ms=20000)
         self.assertEqual({r["result"] for r in d.results(32)}, {ACCEPTED})
         self.assertLess(time.monotonic() - began, 3.2, "one after the other it takes 6.4 s")
-        self.assertLess(d.ask("stats", "stats")["slowest_op_us"], 100000)
+        self.assertLess(d.ask("stats", "stats")["slowest_op_us"], 190000, "waiting for an answer on the loop takes 200 ms")
 
     def test_a_message_is_never_sent_past_its_time(self):
         server = self.tiny(answer=lambda verb, arg, s: time.sleep(0.6) if verb == "DOT" else None)

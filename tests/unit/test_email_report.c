@@ -222,10 +222,10 @@ Test(email_report, what_would_exhaust_the_parser_never_reaches_it, .timeout = 20
 Test(email_report, ordinary_mail_passes_the_guard)
 {
     size_t len;
-    struct report r = read_mail(
-        "From: Ann <ann@a.example>\nTo: team: a@a, b@b;, c@[IPv6:2001:db8::1:2:3]\n"
-        "In-Reply-To: <%s@shop.example>\n\nTime: 10:30:00 -- see you\n",
-        id);
+    struct report r =
+        read_mail("From: Ann <ann@a.example>\nTo: team: a@a, b@b;, c@[IPv6:2001:db8::1:2:3]\n"
+                  "In-Reply-To: <%s@shop.example>\n\nTime: 10:30:00 -- see you\n",
+                  id);
     cr_assert_eq(r.kind, REPORT_REPLY);
     mime_done(&mail);
     char *text = repeated("Note: a line like a header\n", 5000, "From: a@a\n\n", &len);
