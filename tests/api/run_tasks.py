@@ -128,7 +128,8 @@ class Taking(Case):
             db.sql("INSERT INTO contact_log SELECT 0, (%d::int8 << 32) + %d, 1, to_char(now(), 'YYYYMM')::int4, %s, %d, 0, 7, now() - interval '%d hours', 1, 0, NULL, 1, 1, 2, 0, 0, 1"
                    % (self.wave, 100 + i, customer, self.wave, i + 1))
             db.sql("INSERT INTO contact_submit SELECT 0, (%d::int8 << 32) + %d, 1, 0, 1, true, now(), 1, 1, 1, '', '', 1" % (self.wave, 100 + i))
-        db.sql("INSERT INTO contact_event SELECT 0, (%d::int8 << 32) + 100, 1, -1, 3, now(), 1, 3, 'task.outcome', 'busy seconds=4', 1" % self.wave)
+        db.sql("INSERT INTO contact_event (part, contact_id, attempt, seg, kind, ts, route_id, code, code_space, detail, sub, quantity, seal_no)"
+               " SELECT 0, (%d::int8 << 32) + 100, 1, -1, 3, now(), 1, 3, 'task.outcome', 'busy seconds=4', 2, 4, 1" % self.wave)
         (t,) = self.take(limit=1)
         self.assertEqual([h["outcome"] for h in t["history"]], ["busy"] + ["accepted"] * 9)
         self.assertEqual({(h["channel"], h["campaign"]) for h in t["history"]}, {("sms", self.cmp)})
