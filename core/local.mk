@@ -183,7 +183,10 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_response.c \
 	core/store/store_responses.c \
 	core/store/store_responses.h \
+	core/store/store_partner.c \
+	core/store/store_settle.c \
 	core/store/store_route.c \
+	core/store/store_partner.h \
 	core/store/store_route.h \
 	core/store/store_rules.c \
 	core/store/store_rules.h \
@@ -249,6 +252,7 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/media.h \
 	core/api/handlers/people.c \
 	core/api/handlers/people.h \
+	core/api/handlers/partners.c \
 	core/api/handlers/plugins.c \
 	core/api/handlers/queues.c \
 	core/api/handlers/responses.c \
@@ -260,7 +264,7 @@ include core/api/local.mk
 include core/ctl/local.mk
 
 sbin_PROGRAMS += campgwd
-campgwd_SOURCES = core/main.c core/wire.c core/wire.h
+campgwd_SOURCES = core/main.c core/netguard.c core/netguard.h core/wire.c core/wire.h
 campgwd_CPPFLAGS = $(CORE_CPPFLAGS)
 campgwd_LDADD = $(CORE_LIBS)
 

@@ -7,6 +7,7 @@ core_libcgwcore_a_SOURCES += \
 	core/plugin/loader.c core/plugin/loader.h \
 	core/plugin/loop.c core/plugin/loop.h \
 	core/plugin/registry.c core/plugin/registry.h \
+	core/plugin/sandbox.c core/plugin/sandbox.h \
 	core/plugin/tokens.c core/plugin/tokens.h
 
 # The checker: host and loader of the gateway, the template engine of core/content, no database.

@@ -261,3 +261,23 @@ int store_route_archive(struct db *db, const struct store_actor *who, struct sto
                  &p, NULL, diag);
     return rc < 0 ? rc : store_audit(db, who, "route.archive", public_id, NULL, NULL, diag);
 }
+
+int store_route_instance(struct db *db, const char *after, struct store_instance_use *ret,
+                         struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_text(&p, after);
+    int rc = db_query(db,
+                      "SELECT instance, public_id FROM route WHERE NOT archived AND instance > $1 "
+                      "ORDER BY instance LIMIT 1",
+                      &p, &r, diag);
+    if (rc < 0)
+        return rc;
+    if (dbr_rows(r) == 0)
+        return CGW_ENOTFOUND;
+    (void)snprintf(ret->instance, sizeof ret->instance, "%s", dbr_text(r, 0, 0));
+    (void)snprintf(ret->route, sizeof ret->route, "%s", dbr_text(r, 0, 1));
+    return 0;
+}
