@@ -105,7 +105,9 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/suppress.c \
 	core/outcome/writer.c \
 	core/planner/planner.c \
+	core/planner/probes.c \
 	core/planner/planner.h \
+	core/planner/probes.h \
 	core/policy/calendar.c \
 	core/policy/calendar.h \
 	core/policy/civil.h \
@@ -184,9 +186,11 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_responses.c \
 	core/store/store_responses.h \
 	core/store/store_partner.c \
+	core/store/store_probe.c \
 	core/store/store_settle.c \
 	core/store/store_route.c \
 	core/store/store_partner.h \
+	core/store/store_probe.h \
 	core/store/store_route.h \
 	core/store/store_rules.c \
 	core/store/store_rules.h \

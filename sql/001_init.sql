@@ -252,6 +252,15 @@ CREATE TABLE soft_bounce (              -- messages that came back for now: so m
 CREATE INDEX ON soft_bounce USING brin (at);
 CREATE SEQUENCE system_seq;             -- seq of recipients that are made one by one (confirmations, events)
 
+-- ---------------------------------------------------------------------------------------------- probes
+CREATE TABLE route_probe (              -- the daily test message of a route, to a number of our own
+  route_id int4 PRIMARY KEY REFERENCES route, address text NOT NULL, part int4 NOT NULL, customer_id int8 NOT NULL, at_minute int2 NOT NULL CHECK (at_minute BETWEEN 0 AND 1439) /* of zone's day */,
+  zone text NOT NULL, content jsonb NOT NULL, wave_id int4, set_id int4 /* made with the first probe */, since timestamptz NOT NULL);
+CREATE TABLE probe_run (                -- the key is the promise: at most one probe per route and day, whatever nodes and restarts
+  route_id int4 NOT NULL REFERENCES route, day date NOT NULL, due timestamptz NOT NULL, part int4, contact_id int8 /* null: missed */,
+  state text NOT NULL CHECK (state IN ('waiting', 'ok', 'failed')), why text NOT NULL DEFAULT '', took_ms int8 /* submit to receipt */, ended_at timestamptz, PRIMARY KEY (route_id, day));
+CREATE INDEX ON probe_run (route_id) WHERE state = 'waiting';
+
 -- ---------------------------------------------------------------------------------------------- partitions and retention
 -- The daemon has no DDL rights: these functions run as the owner and do only this.
 CREATE FUNCTION ensure_partition(p_parent text, p_name text, p_bounds text, p_options text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = campgw, pg_temp AS $$
@@ -328,6 +337,7 @@ BEGIN
       ('consent_event', 'recorded_at < $1 - (SELECT keep FROM retention WHERE what = ''consent_event'') AND (EXISTS (SELECT FROM consent_event y WHERE (y.part, y.customer_id, y.purpose, y.channel)'
         ' = (x.part, x.customer_id, x.purpose, x.channel) AND y.event_id > x.event_id) OR NOT EXISTS (SELECT FROM consent c WHERE (c.part, c.customer_id, c.purpose, c.channel) = (x.part, x.customer_id, x.purpose, x.channel)))'),
       ('cap_release', 'at < $1 - greatest((SELECT keep FROM retention WHERE what = ''contact_log'') + interval ''2 months'', (SELECT keep FROM retention WHERE what = ''cap_counter'') + interval ''14 months'')'),
+      ('probe_run', 'due < $1 - (SELECT keep FROM retention WHERE what = ''delivery'')'),
       ('in_doubt', 'until < $1')  -- too late for a receipt; waves of the system never end, so nobody else forgets these
     ) v (name, old) LOOP
     EXECUTE format('DELETE FROM %I WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %I x WHERE %s LIMIT $2))', r.name, r.name, r.old) USING p_at, most;
