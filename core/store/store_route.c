@@ -29,7 +29,7 @@
                             " 'weight', weight, 'max_segments', max_segments, 'max_tries', "       \
                             "max_tries, 'receipts', receipts, 'state', state, 'probe', "           \
                             "(SELECT " PROBE_DOC " FROM route_probe x WHERE x.route_id = "         \
-                                                 "route.route_id), 'version', version,"            \
+                            "route.route_id), 'version', version,"                                 \
                             " 'created_at', " SQL_TIME("created_at") ", 'updated_at', " SQL_TIME(  \
                                 "updated_at") ")::text"
 

@@ -213,7 +213,7 @@ static void check_probe_content(struct api_request *req, struct api_response *re
     char at[96];
     if (!s->check_content ||
         s->check_content(s->ctx, "campaign_broadcast", (uint32_t)channel, content, strlen(content),
-                         fields, 1, &instance, instance ? 1 : 0, &found, &d) >= 0)
+                         fields, 1, &instance, instance ? 1 : 0, NULL, 0, &found, &d) >= 0)
         return;
     (void)snprintf(at, sizeof at, "/probe/content%.64s", d.where);
     api_error(resp, at, "invalid", "%s", d.text);
