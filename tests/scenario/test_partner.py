@@ -85,6 +85,28 @@ class Partners(harness.Field):
         for cmp in cmps:
             self.act(cmp, "cancel")
 
+    def test_a_kill_in_mid_campaign_does_not_stretch_the_quota(self):
+        quota = 120
+        number, api = self.partner(quota_day=quota, rate_per_s=100)
+        people = self.people(200)
+        self.consent(people)
+        before = self.sim.stats()["messages"]["unique"]
+
+        def sent():
+            return self.sim.stats()["messages"]["unique"] - before
+        self.as_partner(api)
+        cmp = self.campaign(people, not_after_s=3 * 86400)
+        self.assertTrue(self.until(lambda: sent() >= 30, 30, 0.005))
+        killed_at = sent()
+        type(self).api = self.owner
+        self.restart(kill=True)
+        api.port = self.gateway.port
+        self.assertTrue(self.until(lambda: self.number("SELECT count(*) FROM echo WHERE state = 0 AND reason = 82") == len(people) - quota, 60), self.rows("SELECT state, reason, count(*) FROM echo GROUP BY 1, 2"))
+        self.assertTrue(killed_at < quota, "killed too late: %d" % killed_at)
+        self.assertEqual(self.used(number), quota)
+        self.assertTrue(quota - 60 <= sent() <= quota, "%d were sent, the rest of %d is in doubt" % (sent(), quota))
+        self.admin.call("POST", "/api/v1/campaigns/%s/cancel" % cmp)
+
     def test_the_rate_of_a_partner_binds_campaigns_and_nodes_together(self):
         rate, n = 60, 300
         _, api = self.partner(rate_per_s=rate)
