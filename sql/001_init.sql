@@ -254,10 +254,10 @@ CREATE SEQUENCE system_seq;             -- seq of recipients that are made one b
 
 -- ---------------------------------------------------------------------------------------------- probes
 CREATE TABLE route_probe (              -- the daily test message of a route, to a number of our own
-  route_id int4 PRIMARY KEY REFERENCES route, address text NOT NULL, part int4 NOT NULL, customer_id int8 NOT NULL, at_minute int2 NOT NULL CHECK (at_minute BETWEEN 0 AND 1439) /* of zone's day */,
+  route_id int4 PRIMARY KEY REFERENCES route, address text NOT NULL, in_part int4 NOT NULL /* of the number */, customer_id int8 NOT NULL, at_minute int2 NOT NULL CHECK (at_minute BETWEEN 0 AND 1439) /* of zone's day */,
   zone text NOT NULL, content jsonb NOT NULL, wave_id int4, set_id int4 /* made with the first probe */, since timestamptz NOT NULL);
 CREATE TABLE probe_run (                -- the key is the promise: at most one probe per route and day, whatever nodes and restarts
-  route_id int4 NOT NULL REFERENCES route, day date NOT NULL, due timestamptz NOT NULL, part int4, contact_id int8 /* null: missed */,
+  route_id int4 NOT NULL REFERENCES route, day date NOT NULL, due timestamptz NOT NULL, in_part int4, contact_id int8 /* null: missed */,
   state text NOT NULL CHECK (state IN ('waiting', 'ok', 'failed')), why text NOT NULL DEFAULT '', took_ms int8 /* submit to receipt */, ended_at timestamptz, PRIMARY KEY (route_id, day));
 CREATE INDEX ON probe_run (route_id) WHERE state = 'waiting';
 

@@ -28,10 +28,10 @@ int store_probe_set(struct db *db, const char *route, const struct store_probe *
     dbp_ts(&p, now_ms);
     return db_exec(
         db,
-        "INSERT INTO route_probe (route_id, address, part, customer_id, at_minute, zone, "
+        "INSERT INTO route_probe (route_id, address, in_part, customer_id, at_minute, zone, "
         "content, since) SELECT route_id, $2, $3, $4, $5, $6, $7::text::jsonb, $8 FROM "
         "route WHERE public_id = $1 ON CONFLICT (route_id) DO UPDATE SET address = "
-        "excluded.address, part = excluded.part, customer_id = excluded.customer_id, "
+        "excluded.address, in_part = excluded.in_part, customer_id = excluded.customer_id, "
         "at_minute = excluded.at_minute, zone = excluded.zone, content = "
         "excluded.content, since = excluded.since",
         &p, NULL, diag);
@@ -121,12 +121,14 @@ static int queue_one(struct db *db, const struct due *d, int64_t now_ms, int64_t
             db,
             "WITH x AS (SELECT *, nextval('system_seq') AS seq FROM route_probe WHERE route_id = "
             "$1),"
-            " run AS (INSERT INTO probe_run (route_id, day, due, part, contact_id, state) SELECT "
+            " run AS (INSERT INTO probe_run (route_id, day, due, in_part, contact_id, state) "
+            "SELECT "
             "$1, "
-            "$2::text::date, $3, x.part, (x.wave_id::int8 << 32) | x.seq, 'waiting' FROM x ON "
+            "$2::text::date, $3, x.in_part, (x.wave_id::int8 << 32) | x.seq, 'waiting' FROM x ON "
             "CONFLICT "
             "DO NOTHING RETURNING contact_id), r AS (INSERT INTO recipient (part, set_id, seq, "
-            "customer_id, address, place, params) SELECT x.part, x.set_id, x.seq, x.customer_id, "
+            "customer_id, address, place, params) SELECT x.in_part, x.set_id, x.seq, "
+            "x.customer_id, "
             "x.address, $4, '' FROM x, run RETURNING part, seq) INSERT INTO echo (part, wave_id, "
             "seq, "
             "attempt, not_before, reason, keeps_reservation) SELECT r.part, x.wave_id, r.seq, 1, "
@@ -212,12 +214,12 @@ int store_probe_due(struct db *db, int64_t now_ms, int *ret_queued, store_probe_
 
 /* clang-format off */
 static const char open_runs[] =
-    "SELECT p.route_id, p.day::text, r.public_id, r.name, p.part, p.contact_id, p.due, r.receipts, e.delivered, s.submitted, e.bad, l.reason"
+    "SELECT p.route_id, p.day::text, r.public_id, r.name, p.in_part, p.contact_id, p.due, r.receipts, e.delivered, s.submitted, e.bad, l.reason"
     " FROM probe_run p JOIN route r USING (route_id)"
     " LEFT JOIN LATERAL (SELECT min(v.ts) FILTER (WHERE v.kind = 2) AS delivered, max(v.kind) FILTER (WHERE v.kind IN (3, 4, 5, 10, 12)) AS bad"
-    "  FROM contact_event v WHERE v.part = p.part AND v.contact_id = p.contact_id) e ON true"
-    " LEFT JOIN LATERAL (SELECT min(v.ts) AS submitted FROM contact_submit v WHERE v.part = p.part AND v.contact_id = p.contact_id) s ON true"
-    " LEFT JOIN LATERAL (SELECT max(v.reason) AS reason FROM contact_log v WHERE v.part = p.part AND v.contact_id = p.contact_id AND v.verdict = 3"
+    "  FROM contact_event v WHERE v.part = p.in_part AND v.contact_id = p.contact_id) e ON true"
+    " LEFT JOIN LATERAL (SELECT min(v.ts) AS submitted FROM contact_submit v WHERE v.part = p.in_part AND v.contact_id = p.contact_id) s ON true"
+    " LEFT JOIN LATERAL (SELECT max(v.reason) AS reason FROM contact_log v WHERE v.part = p.in_part AND v.contact_id = p.contact_id AND v.verdict = 3"
     "  AND v.period IN (to_char(p.due, 'YYYYMM')::int4, to_char(p.due + interval '2 hours', 'YYYYMM')::int4)) l ON true"
     " WHERE p.state = 'waiting' ORDER BY p.due LIMIT 512";
 /* clang-format on */

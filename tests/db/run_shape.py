@@ -41,6 +41,7 @@ BY_ROW = {
     "store_responses_json": "the media of one response, met by its part",
     "find_one": "contact ids of the API carry no part before the decision; asked by people",
     "rows_of_customer": "bound to $1 in a materialised step, its rows looked up by their part",
+    "open_runs": "probes under way, at most one per route; each by its own part",
     "rows_of_waves": "bound to $1 in a materialised step, its rows looked up by their part",
 }
 # Asked of every part, because nobody can know it beforehand.
@@ -65,6 +66,7 @@ EVERYWHERE = {
     "store_media_delete": "does an answer refer to the media? one index probe per shard, asked by people",
     "store_media_json": "does an answer refer to the media? one index probe per shard, asked by people",
     "store_media_list": "does an answer refer to the media? one index probe per shard and row, asked by people",
+    "settle_sql": "settlement figures over all parts, asked by people",
     "store_people_any": "is the base empty? asked once at start of an upload",
 }
 # One person of two parts: copied from the id that ends to the one that is kept, both parts locked in order.
@@ -73,7 +75,8 @@ TWO_PARTS = {"copy_steps": "joining two customers", "optout_steps": "a new owner
 COMPLETED = {"reserve_period": "1}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) DO UPDATE SET n[1] = "
                                "coalesce(w.n[1], 0) + 1 WHERE coalesce(w.n[1], 0) < 2"}
 # Tables that know a person or contact and have no part.
-NO_PART = {"receipt_early": "receipts for ids never seen: no contact is known yet, so no part either"}
+NO_PART = {"receipt_early": "receipts for ids never seen: no contact is known yet, so no part either",
+           "route_probe": "belongs to a route, not to a person: the number is our own", "probe_run": "belongs to a route; in_part says where its contact is"}
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|LOCK|COPY)\b")
 TEMPORARY = re.compile(r"CREATE TEMP TABLE IF NOT EXISTS (\w+ \(.*?\))\s*(?:ON COMMIT|;|$)", re.S)

@@ -66,7 +66,7 @@ class Probe(harness.Field):
         self.assertNotIn(TO[4:-4], str(seen), "its number is masked")
         self.alarm(False)
         self.assertTrue(self.until(lambda: (self.gauge("campgw_route_probe_age_seconds") or 1e9) < 120, 20, 0.5))
-        cls = self.rows("SELECT DISTINCT l.class, l.verdict FROM contact_log l JOIN probe_run p USING (part, contact_id)")
+        cls = self.rows("SELECT DISTINCT l.class, l.verdict FROM contact_log l JOIN probe_run p ON (p.in_part, p.contact_id) = (l.part, l.contact_id)")
         self.assertEqual(cls, [["2", "1"]], "a contact of class service, decided like any other")
 
     def test_once_a_day_with_several_nodes_and_restarts(self):
@@ -92,7 +92,7 @@ class Probe(harness.Field):
         self.sim.set(receipt_permille=0)
         self.addCleanup(self.sim.set, receipt_permille=1000)
         self.probe()
-        self.assertTrue(self.until(lambda: self.number("SELECT count(*) FROM contact_submit s JOIN probe_run p USING (part, contact_id)") == 1, 30))
+        self.assertTrue(self.until(lambda: self.number("SELECT count(*) FROM contact_submit s JOIN probe_run p ON (p.in_part, p.contact_id) = (s.part, s.contact_id)") == 1, 30))
         self.assertEqual(self.run_of_today()[0], "waiting")
         self.rows("UPDATE probe_run SET due = due - interval '61 minutes' WHERE state = 'waiting'")
         self.assertEqual(self.ended()[:2], ["failed", "no receipt within the hour"])
