@@ -18,7 +18,7 @@ static const char settle_sql[] =
     " e AS (SELECT x.part, x.contact_id, x.attempt, max(x.route_id) AS route_id, min(x.ts) FILTER (WHERE x.kind IN (3, 4)) AS failed,"
     "  min(x.ts) FILTER (WHERE x.kind = 2 AND x.seg = -1) AS whole, max(x.ts) FILTER (WHERE x.kind = 2) AS last,"
     "  count(DISTINCT x.seg) FILTER (WHERE x.kind = 2 AND x.seg >= 0) AS pieces, min(x.ts) FILTER (WHERE x.kind = 13) AS settled,"
-    "  coalesce(max((to_jsonb(x) ->> 'quantity')::int8) FILTER (WHERE x.kind IN (2, 3)), 0) AS quantity"
+    "  coalesce(max(x.quantity::int8) FILTER (WHERE x.kind IN (2, 3)), 0) AS quantity"
     "  FROM part_list p CROSS JOIN w JOIN contact_event x ON x.part = p.part AND x.contact_id >= w.lo AND x.contact_id < w.hi"
     "  WHERE x.kind IN (2, 3, 4, 13) GROUP BY 1, 2, 3),"
     " m AS (SELECT coalesce(s.part, e.part) AS part, coalesce(s.route_id, e.route_id) AS route_id, coalesce(s.ts, e.settled) AS accepted, coalesce(s.n, 1) AS n,"
