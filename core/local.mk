@@ -106,7 +106,9 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/tasks.c \
 	core/outcome/writer.c \
 	core/planner/planner.c \
+	core/planner/probes.c \
 	core/planner/planner.h \
+	core/planner/probes.h \
 	core/policy/calendar.c \
 	core/policy/calendar.h \
 	core/policy/civil.h \
@@ -184,7 +186,12 @@ core_libcgwcore_a_SOURCES = \
 	core/store/store_response.c \
 	core/store/store_responses.c \
 	core/store/store_responses.h \
+	core/store/store_partner.c \
+	core/store/store_probe.c \
+	core/store/store_settle.c \
 	core/store/store_route.c \
+	core/store/store_partner.h \
+	core/store/store_probe.h \
 	core/store/store_route.h \
 	core/store/store_rules.c \
 	core/store/store_rules.h \
@@ -253,6 +260,7 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/media.h \
 	core/api/handlers/people.c \
 	core/api/handlers/people.h \
+	core/api/handlers/partners.c \
 	core/api/handlers/plugins.c \
 	core/api/handlers/queues.c \
 	core/api/handlers/responses.c \
@@ -268,7 +276,7 @@ include core/api/local.mk
 include core/ctl/local.mk
 
 sbin_PROGRAMS += campgwd
-campgwd_SOURCES = core/main.c core/wire.c core/wire.h
+campgwd_SOURCES = core/main.c core/netguard.c core/netguard.h core/wire.c core/wire.h
 campgwd_CPPFLAGS = $(CORE_CPPFLAGS)
 campgwd_LDADD = $(CORE_LIBS)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - campgwd: options, signals, the life of the process. */
+#include "netguard.h"
 #include "wire.h"
 
 #include "base/clock.h"
@@ -41,30 +42,35 @@ static void usage(FILE *out)
 {
     (void)fputs(
         "usage: campgwd [-c FILE] [--check-config] [--dump-routes] [--version] [--port-file FILE] "
-        "[--clock-shift-ms N]\n"
+        "[--clock-shift-ms N] [--sandbox]\n"
         "  -c, --config FILE      configuration (default " CONFIG_PATH_DEFAULT ")\n"
         "      --check-config     judge the configuration, plugins and options included, and exit\n"
         "      --dump-routes      print the HTTP routes: METHOD path scope\n"
         "      --port-file FILE   write the API's TCP port there once it listens\n"
         "      --clock-shift-ms N rehearse another hour: shift the process's idea of now (test "
         "installations only)\n"
+        "      --sandbox          simulators on this machine only: nothing leaves it\n"
         "signals: TERM/INT drain and stop, again: stop at once; HUP reread the log level\n",
         out);
 }
 
 struct options {
     const char *config, *port_file;
-    bool check, dump_routes;
+    bool check, dump_routes, sandbox;
     long long shift_ms;
 };
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},  {"check-config", no_argument, NULL, 1},
-        {"dump-routes", no_argument, NULL, 2},     {"version", no_argument, NULL, 'V'},
-        {"port-file", required_argument, NULL, 3}, {"clock-shift-ms", required_argument, NULL, 4},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"check-config", no_argument, NULL, 1},
+                                          {"dump-routes", no_argument, NULL, 2},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {"port-file", required_argument, NULL, 3},
+                                          {"clock-shift-ms", required_argument, NULL, 4},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"sandbox", no_argument, NULL, 5},
+                                          {NULL, 0, NULL, 0}};
     int ch;
     while ((ch = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1) {
         switch (ch) {
@@ -82,6 +88,9 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case 4:
             o->shift_ms = strtoll(optarg, NULL, 10);
+            break;
+        case 5:
+            o->sandbox = true;
             break;
         case 'V':
             (void)printf("campgwd %s\n", PACKAGE_VERSION);
@@ -110,9 +119,10 @@ static int fail(const char *what, const struct diag *d)
     return 1;
 }
 
-static int check_config(const struct config *c)
+static int check_config(const struct options *o, const struct config *c)
 {
-    struct registry_opts opts = {.plugin_dir = CGW_PKGLIBDIR, .credentials = c->credentials};
+    struct registry_opts opts = {
+        .plugin_dir = CGW_PKGLIBDIR, .credentials = c->credentials, .sandbox = o->sandbox};
     struct registry *r = NULL;
     struct diag d = {0};
     int rc = registry_new(&opts, &r, &d);
@@ -192,7 +202,7 @@ static int run(const struct options *o, struct config *c, const sigset_t *set)
 {
     struct diag d = {0};
     struct optout_sets words = {0};
-    struct daemon daemon = {.config = c, .words = &words};
+    struct daemon daemon = {.config = c, .words = &words, .sandbox = o->sandbox};
     if (config_load_keys(c, &d) < 0)
         return fail("keys", &d);
     if (optout_conf_load(c->outcome_optout, &words, &d) < 0)
@@ -207,6 +217,8 @@ static int run(const struct options *o, struct config *c, const sigset_t *set)
     if (rc == 0) {
         log_notice("daemon.ready", "version=%s node=%s port=%u socket=%s", PACKAGE_VERSION, c->node,
                    api_port(daemon.api), c->api_socket);
+        if (o->sandbox)
+            log_notice("daemon.sandbox", "msg=\"simulators on this machine only\"");
         notify("READY=1");
         live(o, &daemon, set);
         log_notice("daemon.stopping", "deadline_ms=%d", DRAIN_MS);
@@ -246,6 +258,8 @@ int main(int argc, char **argv)
     int rc;
     log_set_level((enum log_level)log_level_parse(c->log_level));
     clock_shift(o.shift_ms);
+    if (o.sandbox)
+        netguard_on();
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
@@ -254,7 +268,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     struct rlimit core = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &core); /* a core file would hold the identity key */
-    rc = o.check ? check_config(c) : run(&o, c, &set);
+    rc = o.check ? check_config(&o, c) : run(&o, c, &set);
     config_free(c);
     return rc;
 }

@@ -15,6 +15,7 @@
 #include "content/render.h"
 #include "dispatch/services.h"
 #include "media/media.h"
+#include "store/store_route.h"
 #include "store/store_schema.h"
 
 #include <errno.h>
@@ -536,6 +537,26 @@ static void free_allow_lists(struct registry *r)
     }
 }
 
+/* A sandbox must not serve the routes of a real installation: their campaigns would end in a
+ * simulator. */
+static int check_sandbox_routes(struct daemon *d, struct diag *diag)
+{
+    struct db *db = NULL;
+    struct store_instance_use use;
+    int rc = db_open(d->config->conninfo, "sandbox", &db, diag);
+    for (const char *after = ""; rc == 0; after = use.instance) {
+        rc = store_route_instance(db, after, &use, diag);
+        if (rc == 0 && !registry_find(d->registry, use.instance))
+            rc = diag_set(
+                diag, CGW_EDENIED, "",
+                "route %s of this database goes through instance %s, which is no simulator "
+                "of this sandbox; give the sandbox a database of its own",
+                use.route, use.instance);
+    }
+    db_close(db);
+    return rc == CGW_ENOTFOUND ? 0 : rc;
+}
+
 static int start_plugins(struct daemon *d, struct diag *diag)
 {
     static const struct host_services services = {.address_normalise = host_normalise,
@@ -546,13 +567,16 @@ static int start_plugins(struct daemon *d, struct diag *diag)
     struct registry_opts opts = {.sink = dispatch_sink(d->dispatch),
                                  .campaign_host = render_campaign_host(),
                                  .plugin_dir = CGW_PKGLIBDIR,
-                                 .credentials = d->config->credentials};
+                                 .credentials = d->config->credentials,
+                                 .sandbox = d->sandbox};
     opts.sink.reply = on_reply;
     int rc = registry_new(&opts, &d->registry, diag);
     if (rc == 0)
         rc = registry_load_config(d->registry, &d->config->file, diag);
     if (rc == 0)
         rc = check_zones(d->registry, diag);
+    if (rc == 0 && d->sandbox)
+        rc = check_sandbox_routes(d, diag);
     return rc < 0 ? rc : keep_allow_lists(d->registry, diag);
 }
 
@@ -607,7 +631,8 @@ static int start_api(struct daemon *d, struct diag *diag)
                               .timeout_s = (unsigned)c->api_timeout_s,
                               .rate_per_min = (unsigned)c->api_rate_per_min,
                               .version = PACKAGE_VERSION,
-                              .node = c->node};
+                              .node = c->node,
+                              .sandbox = d->sandbox};
     struct api_services s = {.ctx = d,
                              .wake = api_wake,
                              .not_ready = not_ready,

@@ -24,6 +24,7 @@ struct daemon {
     struct outcome_config outcome;
     struct outcome_asker asker; /* the planner's thread */
     struct optout_sets *words;
+    bool sandbox;
 };
 /* Start everything in the order of the data path, from the end to the beginning; stop in the order
  * of the path. */

@@ -379,6 +379,7 @@ struct api_config {
     unsigned rate_per_min;      /* per key; 0 = 600 */
     const char *version;        /* product version for /version */
     const char *node;           /* node name */
+    bool sandbox;               /* every answer says so */
 };
 
 struct api;

@@ -370,6 +370,8 @@ static void add_headers(const struct api_call *call, struct MHD_Response *r, boo
     add(r, "Request-Id", call->request_id);
     add(r, "Cache-Control", "no-store");
     add(r, "X-Content-Type-Options", "nosniff");
+    if (call->listener->api->conf.sandbox)
+        add(r, "X-Campgw-Sandbox", "1");
     if (has_content)
         add(r, "Content-Type",
             call->resp.content_type ? call->resp.content_type : "application/json");

@@ -15,6 +15,7 @@ api_openapi_json = \
 	core/api/openapi/media.json \
 	core/api/openapi/operations.json \
 	core/api/openapi/responses.json \
+	core/api/openapi/partners.json \
 	core/api/openapi/routes.json \
 	core/api/openapi/system.json \
 	core/api/openapi/tasks.json

@@ -5,7 +5,6 @@
  * plugin_check_campaign.c. */
 #include "plugin_check.h"
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "plugin/host.h"
 #include <errno.h>
@@ -15,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -24,18 +24,12 @@
 #define INVENTED_SECRET "check"
 
 static const char usage_text[] =
-    "usage: campgw-plugin-check [--json] [--verbose] [--option KEY=VALUE]... [--credentials DIR] "
-    "[--content JSON]\n"
-    "                           [--only CLAUSE] FILE.so\n"
+    "usage: campgw-plugin-check [--json] [--certificate FILE] [--verbose] [--option KEY=VALUE]... "
+    "[--credentials DIR]\n"
+    "                           [--content JSON] [--only CLAUSE] FILE.so\n"
     "Runs the contract suite of the plugin ABI on FILE.so. Required options that are not given are "
     "invented.\n"
     "Exit status: 0 all clauses passed, 1 a clause failed, 2 wrong usage.\n";
-
-struct tally {
-    unsigned n[3];
-    bool json;
-    unsigned printed;
-};
 
 static CGW_PRINTF(2, 0) enum verdict say(char *why, const char *fmt, va_list ap, enum verdict v)
 {
@@ -59,51 +53,6 @@ enum verdict check_skip(char *why, const char *fmt, ...)
     enum verdict v = say(why, fmt, ap, CHECK_SKIP);
     va_end(ap);
     return v;
-}
-
-/* ---- output
- * --------------------------------------------------------------------------------------------------------------------------------
- */
-
-static void report(struct tally *t, const char *clause, enum verdict v, const char *why)
-{
-    static const char *const words[] = {"PASS", "FAIL", "SKIP"}, *const small[] = {"pass", "fail",
-                                                                                   "skip"};
-    t->n[v]++;
-    if (!t->json) {
-        printf("%s %s%s%s\n", words[v], clause, *why ? ": " : "", why);
-    } else {
-        struct buf b;
-        buf_init(&b, 65536);
-        buf_printf(&b, "%s\n    {\"clause\": \"%s\", \"result\": \"%s\", \"why\": ",
-                   t->printed++ ? "," : "", clause, small[v]);
-        buf_put_json(&b, why, strlen(why));
-        printf("%s}", buf_str(&b));
-        buf_done(&b);
-    }
-    (void)fflush(stdout);
-}
-
-static void begin(const struct tally *t, const char *path)
-{
-    if (!t->json)
-        return;
-    struct buf b;
-    buf_init(&b, 65536);
-    buf_put_json(&b, path, strlen(path));
-    printf("{\n  \"file\": %s,\n  \"abi\": \"%u.%u\",\n  \"clauses\": [", buf_str(&b),
-           CGW_ABI_MAJOR, CGW_ABI_MINOR);
-    buf_done(&b);
-}
-
-static int end(const struct tally *t)
-{
-    if (t->json)
-        printf("\n  ],\n  \"passed\": %u,\n  \"failed\": %u,\n  \"skipped\": %u\n}\n", t->n[0],
-               t->n[1], t->n[2]);
-    else
-        printf("%u passed, %u failed, %u skipped\n", t->n[0], t->n[1], t->n[2]);
-    return t->n[CHECK_FAIL] ? 1 : 0;
 }
 
 /* ---- one clause, one process
@@ -277,7 +226,7 @@ static void remove_credentials(const char *dir)
  */
 
 struct args {
-    const char *file, *credentials, *only;
+    const char *file, *credentials, *only, *certificate;
     bool json, verbose;
 };
 
@@ -303,6 +252,8 @@ static int parse(int argc, char **argv, struct args *a, struct checker *c)
             i++;
         else if (!strcmp(argv[i], "--credentials") && more)
             a->credentials = argv[++i];
+        else if (!strcmp(argv[i], "--certificate") && more)
+            a->certificate = argv[++i];
         else if (!strcmp(argv[i], "--only") && more)
             a->only = argv[++i];
         else if (!strcmp(argv[i], "--content") && more)
@@ -315,20 +266,60 @@ static int parse(int argc, char **argv, struct args *a, struct checker *c)
     return a->file ? 0 : -EINVAL;
 }
 
-/* \return how many clauses ran. */
-static unsigned run_all(struct checker *c, const struct args *a, struct tally *t)
+static unsigned run_list(struct checker *c, const struct args *a, const struct clause *clause,
+                         struct report *r)
 {
     unsigned n = 0;
-    const struct clause *clause = plugin_is_channel(c->plugin) ? channel_clauses : campaign_clauses;
     for (; clause->name; clause++) {
         char why[CHECK_WHY_MAX] = "";
         if (a->only && strcmp(a->only, clause->name) != 0)
             continue;
         enum verdict v = run_clause(c, clause, why);
-        report(t, clause->name, v, why);
+        report_clause(r, clause, v, why);
         n++;
     }
     return n;
+}
+
+/* \return how many clauses ran. */
+static unsigned run_all(struct checker *c, const struct args *a, struct report *r)
+{
+    static const struct clause *const of_channel[] = {channel_clauses, fault_clauses, shape_clauses,
+                                                      figure_clauses, NULL},
+                                      *const of_campaign[] = {campaign_clauses,
+                                                              campaign_fault_clauses,
+                                                              figure_clauses, NULL};
+    unsigned n = 0;
+    for (const struct clause *const *l = plugin_is_channel(c->plugin) ? of_channel : of_campaign;
+         *l; l++)
+        n += run_list(c, a, *l, r);
+    return n;
+}
+
+static int check_plugin(struct checker *c, const struct args *a, struct report *r)
+{
+    static const struct clause load = {
+        .name = "load",
+        .promise = "cgw/plugin.h: A gateway loads plugins of the same MAJOR and a "
+                   "MINOR not above its own."};
+    const struct clause nothing = {.name = a->only};
+    struct diag d = {0};
+    char cred[] = "/tmp/campgw-plugin-check.XXXXXX";
+    if (plugin_load(a->file, &c->plugin, &d)) {
+        report_clause(r, &load, CHECK_FAIL, d.text);
+        return report_end(r);
+    }
+    report_clause(r, &load, CHECK_PASS, "");
+    c->cred_dir = a->credentials;
+    if (!a->credentials && !make_credentials(cred))
+        c->cred_dir = cred;
+    invent_options(c);
+    unsigned n = run_all(c, a, r);
+    if (c->cred_dir == cred)
+        remove_credentials(cred);
+    if (!n)
+        report_clause(r, &nothing, CHECK_FAIL, "no clause of this name for this kind of plugin");
+    return report_end(r);
 }
 
 int main(int argc, char **argv)
@@ -339,27 +330,16 @@ int main(int argc, char **argv)
         (void)fputs(usage_text, stderr);
         return 2;
     }
-    struct tally t = {.json = a.json};
-    struct plugin *p = NULL;
-    struct diag d = {0};
-    char cred[] = "/tmp/campgw-plugin-check.XXXXXX";
     log_set_level(a.verbose ? LOG_L_DEBUG : (enum log_level)0);
-    begin(&t, a.file);
-    if (plugin_load(a.file, &p, &d)) {
-        report(&t, "load", CHECK_FAIL, d.text);
-        return end(&t);
-    }
-    report(&t, "load", CHECK_PASS, "");
-    c.plugin = p;
     c.verbose = a.verbose;
-    c.cred_dir = a.credentials;
-    if (!a.credentials && !make_credentials(cred))
-        c.cred_dir = cred;
-    invent_options(&c);
-    unsigned n = run_all(&c, &a, &t);
-    if (c.cred_dir == cred)
-        remove_credentials(cred);
-    if (!n)
-        report(&t, a.only, CHECK_FAIL, "no clause of this name for this kind of plugin");
-    return end(&t);
+    c.figures = mmap(NULL, sizeof *c.figures, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                     -1, 0); /* a clause that measures writes it from its own process */
+    struct report *r = c.figures == MAP_FAILED
+                           ? NULL
+                           : report_new(&(struct report_args){a.file, a.certificate, a.json}, &c);
+    if (!r) {
+        (void)fputs("campgw-plugin-check: out of memory\n", stderr);
+        return 2;
+    }
+    return check_plugin(&c, &a, r);
 }

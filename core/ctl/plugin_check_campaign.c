@@ -1,31 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plugin_check_campaign.c - the contract of campaign plugins, clause by clause: pure, replayable,
  * unimpressed by odd content. Source: the promises in cgw/campaign.h. */
-#include "plugin_check.h"
+#include "plugin_check_campaign.h"
 
 #include "content/params.h"
 #include "content/render.h"
-#include "plugin/campaign.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define N_CUSTOMERS 3u
+#define N_ROWS_MAX 64u
 #define OUT_MAX 1024u
 
-/* What step() and scan() put out, as one text, so that two runs can be compared. */
-struct cgw_out {
-    struct buf text;
-    uint32_t n_proposals;
-};
+static uint32_t builder_fails, builder_calls;
+
+/* Books a call. \return whether it is refused. */
+static bool out_refuses(struct cgw_out *out)
+{
+    out->n_calls++;
+    out->calls_refused += out->full;
+    if (out->calls_refused > REFUSED_MAX) /* a loop without end: the clause's hint says so */
+        abort();
+    return out->full;
+}
 
 static int out_propose(struct cgw_out *out, const struct cgw_proposal *p)
 {
+    if (out_refuses(out))
+        return CGW_ELIMIT;
     buf_printf(&out->text, "propose %llu %u %u %d %lld\n", (unsigned long long)p->customer,
                p->channel, p->content, (int)p->weight, (long long)p->not_before_utc_ms);
     return ++out->n_proposals > OUT_MAX ? CGW_ELIMIT : 0;
 }
 static int out_state(struct cgw_out *out, uint64_t customer, const void *state, uint32_t len)
 {
+    if (out_refuses(out))
+        return CGW_ELIMIT;
     buf_printf(&out->text, "state %llu %u ", (unsigned long long)customer, len);
     if (len <= CGW_STATE_MAX)
         buf_put(&out->text, state, len);
@@ -33,20 +44,55 @@ static int out_state(struct cgw_out *out, uint64_t customer, const void *state, 
 }
 static int out_timer(struct cgw_out *out, uint64_t customer, const char *name, int64_t at_utc_ms)
 {
+    if (out_refuses(out))
+        return CGW_ELIMIT;
     buf_printf(&out->text, "timer %llu %s %lld\n", (unsigned long long)customer, name,
                (long long)at_utc_ms);
     return 0;
 }
 static int out_total(struct cgw_out *out, const char *name, int64_t delta)
 {
+    if (out_refuses(out))
+        return CGW_ELIMIT;
     buf_printf(&out->text, "total %s %lld\n", name, (long long)delta);
     return 0;
+}
+
+void bench_builder_fails_at(uint32_t nth)
+{
+    builder_fails = nth;
+    builder_calls = 0;
+}
+
+uint32_t bench_builder_calls(void)
+{
+    return builder_calls;
+}
+
+static bool builder_refuses(void)
+{
+    uint32_t nth = __atomic_add_fetch(&builder_calls, 1, __ATOMIC_RELAXED);
+    return builder_fails && nth >= builder_fails;
+}
+
+static int bench_add_template(struct cgw_builder *b, uint32_t i, uint32_t role, const char *mime,
+                              const char *tmpl, uint32_t len)
+{
+    return builder_refuses() ? CGW_ELIMIT
+                             : render_campaign_host()->add_template(b, i, role, mime, tmpl, len);
+}
+
+static int bench_add_part(struct cgw_builder *b, uint32_t i, const struct cgw_part *part)
+{
+    return builder_refuses() ? CGW_ELIMIT : render_campaign_host()->add_part(b, i, part);
 }
 
 static const struct cgw_campaign_host *host(void)
 {
     static struct cgw_campaign_host h;
     h = *render_campaign_host();
+    h.add_template = bench_add_template;
+    h.add_part = bench_add_part;
     h.propose = out_propose;
     h.set_state = out_state;
     h.set_timer = out_timer;
@@ -58,13 +104,8 @@ static const char *const fields[] = {"name", "city"};
 static const uint32_t channels[] = {CGW_CHANNEL_SMS, CGW_CHANNEL_MMS, CGW_CHANNEL_VOICE,
                                     CGW_CHANNEL_EMAIL, CGW_CHANNEL_TASK};
 
-struct bench {
-    struct campaign_plugin *plugin;
-    struct cgw_run *run;
-};
-
-static int open_bench(const struct checker *k, uint32_t channel, const char *content,
-                      struct bench *b, char *why)
+int open_bench(const struct checker *k, uint32_t channel, const char *content, struct bench *b,
+               char *why)
 {
     struct diag d = {0};
     *b = (struct bench){0};
@@ -80,7 +121,7 @@ static int open_bench(const struct checker *k, uint32_t channel, const char *con
     return 0;
 }
 
-static void close_bench(struct bench *b)
+void close_bench(struct bench *b)
 {
     (void)render_run_free(b->run);
     (void)campaign_plugin_free(b->plugin);
@@ -164,7 +205,7 @@ static const char *const usual_contents[] = {
 };
 
 /* The first content and channel that the plugin finds valid. */
-static enum verdict open_valid(const struct checker *k, struct bench *b, char *why)
+enum verdict open_valid(const struct checker *k, struct bench *b, char *why)
 {
     char last[CHECK_WHY_MAX] = "";
     size_t n_contents = k->content ? 1 : ARRAY_LEN(usual_contents);
@@ -193,9 +234,9 @@ static enum verdict open_valid(const struct checker *k, struct bench *b, char *w
 /* A full row, one with an empty field, one without any. */
 static const char *const params[N_CUSTOMERS] = {"Ann\x1fKowloon", "\x1fNairobi", ""};
 
-static void describe(const struct cgw_builder *b, struct buf *out)
+static void describe(const struct cgw_builder *b, uint32_t n, struct buf *out)
 {
-    for (uint32_t i = 0; i < N_CUSTOMERS; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct render_message *m = render_builder_message(b, i);
         buf_printf(out, "message %u rc %d parts %u\n", i, m->rc, m->n_parts);
         for (uint32_t p = 0; p < m->n_parts; p++) {
@@ -206,21 +247,22 @@ static void describe(const struct cgw_builder *b, struct buf *out)
     }
 }
 
-static int render_once(const struct bench *b, uint32_t n, struct buf *out, uint32_t *empty)
+int render_rows(const struct bench *b, const char *const *rows, uint32_t n, struct buf *out,
+                uint32_t *empty)
 {
     struct arena arena;
     struct cgw_builder *builder = NULL;
-    uint32_t lens[N_CUSTOMERS];
+    uint32_t lens[N_ROWS_MAX];
     struct diag d = {0};
     arena_init(&arena, 16u << 20);
-    for (uint32_t i = 0; i < N_CUSTOMERS; i++)
-        lens[i] = (uint32_t)strlen(params[i]);
-    int rc = render_builder_new(b->run, &arena, params, lens, N_CUSTOMERS, &builder, &d);
-    for (uint32_t i = 0; i < N_CUSTOMERS && !rc; i++)
+    for (uint32_t i = 0; i < n; i++)
+        lens[i] = (uint32_t)strlen(rows[i]);
+    int rc = render_builder_new(b->run, &arena, rows, lens, n, &builder, &d);
+    for (uint32_t i = 0; i < n && !rc; i++)
         render_builder_set_customer(builder, i, i + 1, i ? "" : "en");
     if (!rc && !(rc = campaign_render(b->plugin, b->run, 0, render_builder_customers(builder), n,
                                       builder))) {
-        describe(builder, out);
+        describe(builder, n, out);
         for (uint32_t i = 0; i < n; i++)
             *empty += !render_builder_message(builder, i)->rc &&
                       !render_builder_message(builder, i)->n_parts;
@@ -229,6 +271,31 @@ static int render_once(const struct bench *b, uint32_t n, struct buf *out, uint3
         render_builder_free(builder);
     arena_done(&arena);
     return rc;
+}
+
+static int render_once(const struct bench *b, uint32_t n, struct buf *out, uint32_t *empty)
+{
+    return render_rows(b, params, n, out, empty);
+}
+
+enum verdict campaign_render_some(const struct checker *k, uint32_t *ret_n, char *why)
+{
+    struct bench b;
+    struct buf out;
+    uint32_t empty = 0;
+    enum verdict v = open_valid(k, &b, why);
+    if (v != CHECK_PASS)
+        return v;
+    buf_init(&out, 32u << 20);
+    for (int i = 0; i < 1000 && v == CHECK_PASS; i++) {
+        buf_reset(&out);
+        int rc = render_once(&b, N_CUSTOMERS, &out, &empty);
+        v = rc ? check_fail(why, "valid content does not render (%d)", rc) : v;
+        *ret_n += N_CUSTOMERS;
+    }
+    buf_done(&out);
+    close_bench(&b);
+    return v;
 }
 
 static enum verdict render_is_pure(const struct checker *k, char *why)
@@ -350,11 +417,15 @@ static enum verdict scan_is_bounded(const struct checker *k, char *why)
 }
 
 const struct clause campaign_clauses[] = {
-    {"create.twice", create_twice, NULL},
-    {"validate.explains_and_repeats", validate_explains, NULL},
-    {"render.repeats", render_is_pure, NULL},
-    {"render.of_nobody", render_of_nobody, NULL},
-    {"step.repeats", step_is_pure, NULL},
-    {"scan.bounded", scan_is_bounded, NULL},
-    {NULL, NULL, NULL},
+    {"create.twice", create_twice, NULL, "cgw/campaign.h: One object per process and plugin."},
+    {"validate.explains_and_repeats", validate_explains, NULL,
+     "cgw/campaign.h: diag->where is a JSON pointer."},
+    {"render.repeats", render_is_pure, NULL,
+     "cgw/campaign.h: Every operation is a pure function of its arguments (replayable)"},
+    {"render.of_nobody", render_of_nobody, NULL,
+     "cgw/campaign.h: Content for n customers: add parts to messages 0..n-1 of the builder."},
+    {"step.repeats", step_is_pure, NULL,
+     "cgw/campaign.h: Every operation is a pure function of its arguments (replayable)"},
+    {"scan.bounded", scan_is_bounded, NULL, "cgw/campaign.h: how many of `max` it wrote."},
+    {0},
 };

@@ -2,158 +2,20 @@
 /* plugin_check_channel.c - the contract of channel plugins, clause by clause, on the gateway's own
  * host. No peer is needed: without one a good channel gives everything back. Source: the promises
  * in cgw/channel.h and cgw/host.h. */
-#include "plugin_check.h"
+#include "plugin_check_core.h"
 
 #include "base/clock.h"
-#include "plugin/host.h"
 #include "plugin/host_int.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
-#define N_MESSAGES 200u
 #define SUBMIT_BEFORE_MS 300
 #define SETTLE_MS 800 /* from the last submit to the drain */
 #define DRAIN_MS 2000
 #define QUIET_MS 200 /* watched after drained() */
 #define SLOW_TRIES                                                                                 \
     3 /* a busy machine may make an operation look slow, but not three times running */
-
-/* ---- the core's side
- * ------------------------------------------------------------------------------------------------------------------
- */
-
-struct core {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    uint32_t times[N_MESSAGES + 1], n_results, n_after, n_items_after, n_replies;
-    bool drained;
-    char bad[128]; /* the first result that breaks its form */
-};
-
-static void core_complete(void *ctx, struct plugin_instance *inst, const struct cgw_result *r,
-                          uint32_t n)
-{
-    struct core *c = ctx;
-    (void)inst;
-    (void)pthread_mutex_lock(&c->lock);
-    for (uint32_t i = 0; i < n; i++) {
-        c->times[r[i].token <= N_MESSAGES ? r[i].token : 0]++;
-        c->n_results++;
-        c->n_after += c->drained;
-        if (r[i].result == CGW_RES_ACCEPTED && !r[i].n_ids && !c->bad[0])
-            (void)snprintf(c->bad, sizeof c->bad, "ACCEPTED without a provider id");
-        if (r[i].result != CGW_RES_NOT_SENT && r[i].code && !*r[i].code_space && !c->bad[0])
-            (void)snprintf(c->bad, sizeof c->bad, "a code of %d without its code space",
-                           (int)r[i].code);
-    }
-    (void)pthread_cond_broadcast(&c->changed);
-    (void)pthread_mutex_unlock(&c->lock);
-}
-
-static void note_items(struct core *c, uint32_t n)
-{
-    (void)pthread_mutex_lock(&c->lock);
-    c->n_items_after += c->drained ? n : 0;
-    (void)pthread_cond_broadcast(&c->changed);
-    (void)pthread_mutex_unlock(&c->lock);
-}
-
-/* Everything is durable at once here. */
-static uint32_t core_receipt(void *ctx, struct plugin_instance *inst,
-                             const struct cgw_receipt *items, uint32_t n)
-{
-    note_items(ctx, n);
-    for (uint32_t i = 0; i < n; i++)
-        if (items[i].ack)
-            instance_stored(inst, &items[i].ack, 1);
-    return n;
-}
-
-static uint32_t core_inbound(void *ctx, struct plugin_instance *inst,
-                             const struct cgw_inbound *items, uint32_t n)
-{
-    note_items(ctx, n);
-    for (uint32_t i = 0; i < n; i++)
-        if (items[i].ack)
-            instance_stored(inst, &items[i].ack, 1);
-    return n;
-}
-
-static void core_reply(void *ctx, struct plugin_instance *inst, uint64_t id, uint32_t status,
-                       const char *type, const char *body, uint32_t len)
-{
-    struct core *c = ctx;
-    (void)inst;
-    (void)id;
-    (void)status;
-    (void)type;
-    (void)body;
-    (void)len;
-    (void)pthread_mutex_lock(&c->lock);
-    c->n_replies++;
-    (void)pthread_cond_broadcast(&c->changed);
-    (void)pthread_mutex_unlock(&c->lock);
-}
-
-static void core_init(struct core *c)
-{
-    pthread_condattr_t attr;
-    *c = (struct core){.n_results = 0};
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&c->changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&c->lock, NULL);
-}
-
-/* Until *figure reaches `want` or ms have passed. */
-static bool wait_for(struct core *c, const uint32_t *figure, uint32_t want, int64_t ms)
-{
-    int64_t until = clock_mono_ms() + ms;
-    struct timespec ts = {.tv_sec = until / 1000, .tv_nsec = (until % 1000) * 1000000};
-    int rc = 0;
-    (void)pthread_mutex_lock(&c->lock);
-    while (*figure < want && !rc)
-        rc = pthread_cond_timedwait(&c->changed, &c->lock, &ts);
-    bool reached = *figure >= want;
-    (void)pthread_mutex_unlock(&c->lock);
-    return reached;
-}
-
-static int open_with(const struct checker *k, const struct conf_pair *pairs, size_t n,
-                     struct core *c, struct plugin_instance **ret, struct diag *d)
-{
-    struct instance_sink sink = {c, core_complete, core_receipt, core_inbound, NULL, core_reply};
-    struct cgw_conf *conf = NULL;
-    int rc = conf_from_pairs(k->plugin, "check", pairs, n, k->cred_dir, &conf, d);
-    return rc ? rc : instance_new(k->plugin, "check", conf, &sink, ret, d);
-}
-
-static int open_instance(const struct checker *k, struct core *c, struct plugin_instance **ret,
-                         char *why)
-{
-    struct diag d = {0};
-    core_init(c);
-    int rc = open_with(k, k->pairs, k->n_pairs, c, ret, &d);
-    if (rc)
-        (void)check_fail(why, "create: %s", d.text);
-    return rc;
-}
-
-static int open_started(const struct checker *k, struct core *c, struct plugin_instance **ret,
-                        char *why)
-{
-    struct diag d = {0};
-    int rc = open_instance(k, c, ret, why);
-    if (rc || !(rc = instance_start(*ret, &d)))
-        return rc;
-    (void)check_fail(why, "start: %s", d.text);
-    (void)instance_free(*ret);
-    return rc;
-}
 
 /* ---- clauses: before start
  * ----------------------------------------------------------------------------------------------------------------
@@ -329,26 +191,13 @@ struct run {
     int64_t drain_ms;
 };
 
-static uint32_t hand_over(const struct checker *k, struct plugin_instance *inst)
-{
-    uint32_t taken = 0;
-    for (uint32_t i = 1; i <= N_MESSAGES; i++) {
-        struct cgw_part part;
-        struct cgw_message m;
-        check_plain_message(&m, &part, &k->plugin->caps, i, i % 8 ? CGW_LANE_BULK : CGW_LANE_URGENT,
-                            clock_mono_ms() + SUBMIT_BEFORE_MS);
-        taken += instance_submit(inst, &m, 1);
-    }
-    return taken;
-}
-
 static int full_run(const struct checker *k, struct run *r, char *why)
 {
     struct plugin_instance *inst = NULL;
     int rc = open_started(k, &r->core, &inst, why);
     if (rc)
         return rc;
-    r->handed = hand_over(k, inst);
+    r->handed = hand_over_some(k, inst, 1, N_MESSAGES, SUBMIT_BEFORE_MS);
     (void)wait_for(&r->core, &r->core.n_results, r->handed, SETTLE_MS);
     int64_t t0 = clock_mono_ms();
     instance_drain(inst, t0 + DRAIN_MS);
@@ -540,19 +389,29 @@ static enum verdict routes_answer(const struct checker *k, char *why)
 }
 
 const struct clause channel_clauses[] = {
-    {"descriptor.complete", descriptor, NULL},
-    {"create.twice", create_twice, NULL},
-    {"create.explains_bad_options", options_at_bounds, NULL},
-    {"check.pure_on_any_thread", check_is_pure, NULL},
-    {"start.then_drain_at_once", start_then_drain, NULL},
-    {"submit.one_result_per_message", submit_settles, NULL},
+    {"descriptor.complete", descriptor, NULL, "cgw/plugin.h: What a channel can do, as data."},
+    {"create.twice", create_twice, NULL, "cgw/channel.h: Make one instance from its options."},
+    {"create.explains_bad_options", options_at_bounds, NULL,
+     "cgw/channel.h: On failure fill diag, return CGW_E*, leave *ret."},
+    {"check.pure_on_any_thread", check_is_pure, NULL,
+     "cgw/channel.h: Pure, any thread, also before start: judge n messages."},
+    {"start.then_drain_at_once", start_then_drain, NULL,
+     "cgw/channel.h: Begin to connect; returns at once."},
+    {"submit.one_result_per_message", submit_settles, NULL,
+     "cgw/channel.h: each taken message owes exactly one complete()."},
     {"submit.messages_are_borrowed", messages_are_borrowed,
-     "it touched a message after submit() had returned"},
-    {"ops.under_10_ms", ops_are_short, NULL},
-    {"drain.ends_by_deadline", drain_ends, NULL},
-    {"drain.quiet_afterwards", quiet_after_drained, NULL},
-    {"strangers.ignored", strangers_are_ignored, NULL},
-    {"health.answers", health_answers, NULL},
-    {"routes.answer_every_request", routes_answer, NULL},
-    {NULL, NULL, NULL},
+     "it touched a message after submit() had returned",
+     "cgw/channel.h: what an operation receives is borrowed until it returns"},
+    {"ops.under_10_ms", ops_are_short, NULL,
+     "cgw/channel.h: Operations stay under 10 ms; a watchdog logs longer ones."},
+    {"drain.ends_by_deadline", drain_ends, NULL,
+     "cgw/channel.h: settle what is in flight until the deadline, then complete the rest"},
+    {"drain.quiet_afterwards", quiet_after_drained, NULL,
+     "cgw/host.h: All in-flight messages are settled after drain()."},
+    {"strangers.ignored", strangers_are_ignored, NULL,
+     "cgw/channel.h: token: slot and generation; a stale one is recognised by the gateway"},
+    {"health.answers", health_answers, NULL, "cgw/channel.h: one line for people: why it is down"},
+    {"routes.answer_every_request", routes_answer, NULL,
+     "cgw/host.h: Answer a callback request; exactly once per request."},
+    {0},
 };

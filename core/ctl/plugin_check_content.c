@@ -81,8 +81,20 @@ static struct cgw_part odd_parts[] = {
      .body = long_text},
     {.role = 99, .len = 1, .mime = "x", .body = "x"},
     {.role = CGW_ROLE_TEXT, .len = 1, .mime = "", .body = "x"},
+    {.role = CGW_ROLE_HTML,
+     .len = sizeof long_text,
+     .mime = "text/html; charset=utf-8",
+     .body = long_text},
+    {.role = CGW_ROLE_FLOW, .len = sizeof long_text, .mime = "application/json", .body = long_text},
+    {.role = CGW_ROLE_HEADER,
+     .len = sizeof long_text,
+     .mime = "text/plain; charset=utf-8",
+     .body = long_text},
+    {.role = CGW_ROLE_MEDIA, .mime = "image/png", .name = "../../etc/passwd", .media = 1},
+    {.role = CGW_ROLE_MEDIA, .mime = "a/b\r\nX-Injected: 1", .name = "a\"b\r\n.png", .media = 1},
+    {.role = CGW_ROLE_MEDIA, .len = 0, .mime = "image/png", .body = ""},
 };
-static struct cgw_part many_parts[CGW_PARTS_MAX];
+static struct cgw_part many_parts[CGW_PARTS_MAX], empty_parts[CGW_PARTS_MAX];
 
 uint32_t check_odd_messages(struct cgw_message *ret, uint32_t channel, uint32_t address_kind)
 {
@@ -95,9 +107,12 @@ uint32_t check_odd_messages(struct cgw_message *ret, uint32_t channel, uint32_t 
         ret[n++].parts = &odd_parts[i];
     }
     for (size_t i = 0; i < CGW_PARTS_MAX; i++)
-        many_parts[i] = odd_parts[1];
+        many_parts[i] = odd_parts[1], empty_parts[i] = odd_parts[i % 2 ? 0 : 9];
     ret[n] = base;
     ret[n].parts = many_parts;
+    ret[n++].n_parts = CGW_PARTS_MAX;
+    ret[n] = base;
+    ret[n].parts = empty_parts;
     ret[n++].n_parts = CGW_PARTS_MAX;
     for (uint32_t kind = CGW_ADDR_E164; kind <= CGW_ADDR_EXTERNAL;
          kind++) { /* recipients and senders of every kind */
@@ -111,4 +126,4 @@ uint32_t check_odd_messages(struct cgw_message *ret, uint32_t channel, uint32_t 
     ret[n++].to = (struct cgw_address){address_kind, 0, ""};
     return n;
 }
-_Static_assert(ARRAY_LEN(odd_parts) + 1 + CGW_ADDR_EXTERNAL + 1 <= CHECK_ODD_MAX, "room for all");
+_Static_assert(ARRAY_LEN(odd_parts) + 2 + CGW_ADDR_EXTERNAL + 1 <= CHECK_ODD_MAX, "room for all");

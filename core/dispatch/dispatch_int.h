@@ -83,6 +83,8 @@ struct batch {
     int64_t epoch;             /* under which it was decided, 0 = not yet */
     int64_t reserved_until_ms; /* the caps' period of its reservations ends here: later contacts
                                   count elsewhere */
+    int64_t quota_left;        /* of its partner today, when it was judged; INT64_MAX = no quota */
+    int64_t quota_next_ms;     /* the partner's next day */
     struct arena arena;
     struct cgw_run *render;
 };
@@ -133,6 +135,9 @@ uint32_t rate_take(struct dispatch *d, const struct route_info *r, uint32_t segm
 void rate_owe(struct dispatch *d, const struct route_info *r,
               uint32_t segments); /* a message longer than the bucket */
 void rate_back(struct dispatch *d, const struct route_info *r, uint32_t segments);
+
+/* The bucket of a partner: whatever its routes, its campaigns together keep its rate. */
+struct route_info rate_of_partner(const struct wave_info *w);
 
 /* judge.c: rows of w->batch from `at` on get facts, a verdict, texts of the allowed ones, a route.
  * Content that cannot be made or carried is a hold with its reason. */

@@ -4,6 +4,8 @@
  * is to be written. Source: sql/README.md, "Protocol". */
 #include "dispatch/dispatch_int.h"
 
+#include "store/store_partner.h"
+
 #include <string.h>
 
 static struct policy_request request_of(const struct wave_info *w)
@@ -44,7 +46,22 @@ int judge_facts(struct worker *w, int64_t now_ms, struct diag *diag)
                                b->wave->channel, &b->rows[i].facts.windows, diag);
         b->rows[i].facts.holds_reservation = b->rows[i].keeps;
     }
-    return rc;
+    return rc < 0 ? rc
+                  : store_partner_left(w->db, b->wave->partner_id, now_ms, &b->quota_left,
+                                       &b->quota_next_ms, diag);
+}
+
+/* Who is above the partner's quota waits for its next day, if the campaign lives that long. The
+ * intent takes the quota itself: what is told here only spares it the attempt. */
+static void judge_quota(struct batch *b, struct verdict *v)
+{
+    if (v->kind != VERDICT_ALLOW || b->quota_left-- > 0)
+        return;
+    b->quota_left = 0;
+    bool lives = !b->wave->not_after_ms || b->quota_next_ms < b->wave->not_after_ms;
+    *v = (struct verdict){.kind = lives ? VERDICT_DEFER : VERDICT_DENY,
+                          .reason = REASON_PARTNER_QUOTA,
+                          .until_ms = lives ? b->quota_next_ms : 0};
 }
 
 /* A desk takes whatever there is; all others can use one kind. */
@@ -81,6 +98,7 @@ void judge_policy(struct batch *b, struct contact_row *r, int64_t now_ms)
         policy_decide(rules_of(b->rules), &req, &r->facts, now_ms, &r->verdict);
     if (r->verdict.kind != VERDICT_DENY && !r->address[0]) /* waiting would not give it one */
         deny(r, REASON_ADDRESS_NONE);
+    judge_quota(b, &r->verdict);
 }
 
 void judge_message(const struct batch *b, const struct contact_row *r, const struct route_info *t,

@@ -20,6 +20,14 @@ static struct route_bucket *bucket_of(struct dispatch *d, const struct route_inf
     return b;
 }
 
+/* Numbers of routes are above 0, so a partner's bucket stands under its own number, negated. It
+ * counts messages, not segments. */
+struct route_info rate_of_partner(const struct wave_info *w)
+{
+    return (struct route_info){.route_id = -w->partner_id,
+                               .rate = w->partner_id ? w->partner_rate : 0};
+}
+
 uint32_t rate_take(struct dispatch *d, const struct route_info *r, uint32_t segments)
 {
     if (r->rate <= 0)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/word.h"
+#include "store/store_partner.h"
 #include "store/store_trouble.h"
 
 #include <errno.h>
@@ -59,8 +60,11 @@ static void gather(struct worker *w, struct window *win)
     win->inst = registry_find(w->d->cfg.registry, win->route->instance);
     uint32_t room = inflight_room(w->d->inflight),
              want = (uint32_t)win->n < room ? (uint32_t)win->n : room;
+    struct route_info partner = rate_of_partner(b->wave);
+    uint32_t granted = rate_take(w->d, &partner, want);
     uint32_t may = rate_take(w->d, win->route, win->segments), used = 0;
     uint32_t n = 0;
+    want = granted;
     while (n < want && used + b->rows[win->rows[n]].segments <= may)
         used += b->rows[win->rows[n++]].segments;
     if (n == 0 && want && may) /* a message longer than the bucket goes on credit */
@@ -71,6 +75,7 @@ static void gather(struct worker *w, struct window *win)
         spent += b->rows[win->rows[i]].segments;
     rate_back(w->d, win->route, may > spent ? may - spent : 0);
     rate_owe(w->d, win->route, spent > may ? spent - may : 0);
+    rate_back(w->d, &partner, granted - win->reserved);
     win->n = (int)win->reserved;
     win->segments = spent;
 }
@@ -79,7 +84,30 @@ static void give_up(struct worker *w, struct window *win)
 {
     instance_unreserve(win->inst, w->batch.wave->lane, win->reserved);
     rate_back(w->d, win->route, win->segments);
+    struct route_info partner = rate_of_partner(w->batch.wave);
+    rate_back(w->d, &partner, (uint32_t)win->n);
     win->reserved = 0;
+}
+
+/* Only so many of the window go as the partner's quota of the day still allows; the others find it
+ * empty when they are looked at again. Their channel credit goes back with the submit. */
+static int take_quota(struct worker *w, struct window *win, int64_t now_ms, struct diag *diag)
+{
+    struct batch *b = &w->batch;
+    uint32_t got = (uint32_t)win->n, spent = 0;
+    int rc = store_partner_take(w->db, b->wave->partner_id, now_ms, got, &got, diag);
+    if (rc < 0 || got == (uint32_t)win->n)
+        return rc;
+    if (got == 0)
+        return CGW_EBUSY;
+    struct route_info partner = rate_of_partner(b->wave);
+    rate_back(w->d, &partner, (uint32_t)win->n - got);
+    win->n = (int)got;
+    for (uint32_t i = 0; i < got; i++)
+        spent += b->rows[win->rows[i]].segments;
+    rate_back(w->d, win->route, win->segments - spent);
+    win->segments = spent;
+    return 0;
 }
 
 /* The last seq that this window covers: also the withdrawn rows behind its last one, so that
@@ -155,6 +183,9 @@ static int commit_intent(struct worker *w, struct window *win, int64_t *ret_now,
     for (int i = 0; i < win->n; i++)
         if (closing(&b->rows[win->rows[i]], *ret_now))
             return CGW_EBUSY;
+    rc = take_quota(w, win, *ret_now, diag);
+    if (rc < 0)
+        return rc;
     if (b->echo) {
         int64_t seqs[DISPATCH_WINDOW_ROWS];
         for (int i = 0; i < win->n; i++)

@@ -2,6 +2,8 @@
 /* planner.c - see planner.h. A turn every 250 ms, or at once when woken. */
 #include "planner/planner.h"
 
+#include "planner/probes.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -115,13 +117,15 @@ static int seal_root(struct planner *p, struct diag *diag)
 static int turn(struct planner *p, struct diag *diag)
 {
     int64_t now_ms = 0, due = 0, completed = 0;
-    int n = 0;
-    if (!p->ours) {
-        int rc = store_planner_lock(p->db, &p->ours, diag);
-        if (rc < 0 || !p->ours)
-            return rc;
-    }
+    int n = 0, queued = 0;
     int rc = store_now(p->db, &now_ms, diag);
+    if (rc == 0)
+        rc = probes_gauges(p->db, now_ms + clock_shift_get(), diag);
+    if (rc == 0 && !p->ours)
+        rc = store_planner_lock(p->db, &p->ours, diag);
+    if (rc < 0 || !p->ours)
+        return rc;
+    rc = store_now(p->db, &now_ms, diag);
     if (rc < 0)
         return rc;
     clock_set_utc(now_ms);
@@ -132,6 +136,10 @@ static int turn(struct planner *p, struct diag *diag)
             rc = seal_root(p, diag);
         p->housekeeping_mono_ms = clock_mono_ms();
     }
+    if (rc == 0)
+        rc = probes_turn(p->db, now_ms, &queued, diag);
+    if (queued && p->cfg.wake)
+        p->cfg.wake(p->cfg.ctx, 0);
     if (rc == 0)
         rc = store_plan_due(p->db, now_ms, &due, diag);
     if (rc == 0)
@@ -226,6 +234,7 @@ int planner_start(const struct planner_config *cfg, struct planner **ret, struct
         {"campgw_db_up", METRIC_GAUGE, "1 while the database does what the planner asks.", ""},
         {NULL, METRIC_GAUGE, NULL, NULL}};
     metrics_register(families);
+    probes_register();
     struct planner *p = calloc(1, sizeof *p);
     if (!p)
         return diag_set(diag, -ENOMEM, "", "out of memory");

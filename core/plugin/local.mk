@@ -7,13 +7,17 @@ core_libcgwcore_a_SOURCES += \
 	core/plugin/loader.c core/plugin/loader.h \
 	core/plugin/loop.c core/plugin/loop.h \
 	core/plugin/registry.c core/plugin/registry.h \
+	core/plugin/sandbox.c core/plugin/sandbox.h \
 	core/plugin/tokens.c core/plugin/tokens.h
 
 # The checker: host and loader of the gateway, the template engine of core/content, no database.
 bin_PROGRAMS += campgw-plugin-check
 campgw_plugin_check_SOURCES = \
-	core/ctl/plugin_check.c core/ctl/plugin_check.h core/ctl/plugin_check_campaign.c \
-	core/ctl/plugin_check_channel.c core/ctl/plugin_check_content.c
+	core/ctl/plugin_check.c core/ctl/plugin_check.h core/ctl/plugin_check_report.c core/ctl/plugin_check_figures.c \
+	core/ctl/plugin_check_campaign.c core/ctl/plugin_check_campaign.h core/ctl/plugin_check_campaign_fault.c \
+	core/ctl/plugin_check_core.c core/ctl/plugin_check_core.h core/ctl/plugin_check_channel.c core/ctl/plugin_check_content.c \
+	core/ctl/plugin_check_fault.c core/ctl/plugin_check_shape.c \
+	core/ctl/plugin_check_sabotage.c core/ctl/plugin_check_sabotage.h core/ctl/plugin_check_memory.c
 campgw_plugin_check_CPPFLAGS = $(CORE_CPPFLAGS)
 campgw_plugin_check_LDADD = $(CORE_LIBS)
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/word.h"
+#include "plugin/sandbox.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -271,6 +272,8 @@ static int walk(struct registry *r, const config_t *cfg, bool make, struct diag 
         struct cgw_conf *conf = NULL;
         const char *name = NULL;
         rc = read_instance(r, g, &at, &p, &name, &conf, diag);
+        if (!rc && r->opts.sandbox && (rc = sandbox_check(p, name, conf, diag)))
+            (void)place_of(g, diag->where, sizeof diag->where);
         if (!rc && name_repeats(list, i))
             rc = complain(g, diag, "a second instance has the name ", name);
         if (!rc && make)

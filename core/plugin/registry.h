@@ -33,6 +33,7 @@ struct registry_opts {
         *campaign_host;      /* NULL = campaign plugins are loaded but not created */
     const char *plugin_dir;  /* used when the configuration names none */
     const char *credentials; /* likewise; NULL = $CREDENTIALS_DIRECTORY */
+    bool sandbox;            /* only instances that sandbox_check() lets pass */
 };
 
 int registry_new(const struct registry_opts *opts, struct registry **ret,

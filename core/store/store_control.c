@@ -75,8 +75,9 @@ static int load_waves(struct db *db, struct control *c, struct diag *diag)
         "w.channel, w.lane, c.purpose, c.state = 'cancelled',"
         " c.not_before, c.not_after, w.validity_ms, w.content::text, s.fields, w.routes, "
         "c.version, "
-        "w.state <> 'finishing'"
-        " FROM wave w JOIN campaign c USING (campaign_id) JOIN recipient_set s USING (set_id)"
+        "w.state <> 'finishing', p.rate"
+        " FROM wave w JOIN campaign c USING (campaign_id) JOIN recipient_set s USING (set_id) JOIN "
+        "partner p ON p.partner_id = c.partner_id"
         " WHERE w.state IN ('planning', 'running', 'finishing') AND c.state IN ('running', "
         "'finishing', 'cancelled') ORDER BY w.wave_id LIMIT 4097",
         NULL, &r, diag);
@@ -104,7 +105,8 @@ static int load_waves(struct db *db, struct control *c, struct diag *diag)
                                 .validity_ms = dbr_int(r, k, 13),
                                 .content_len = (uint32_t)dbr_len(r, k, 14),
                                 .version = (int32_t)dbr_int(r, k, 17),
-                                .sending = dbr_bool(r, k, 18)};
+                                .sending = dbr_bool(r, k, 18),
+                                .partner_rate = (int32_t)dbr_int(r, k, 19)};
         copy_text(w->campaign, sizeof w->campaign, r, k, 4);
         copy_text(w->plugin, sizeof w->plugin, r, k, 5);
         w->content = arena_dup(&c->arena, dbr_text(r, k, 14), w->content_len);

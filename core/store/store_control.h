@@ -12,7 +12,8 @@
 
 struct wave_info {
     int32_t wave_id, campaign_id, set_id, partner_id;
-    char campaign[40]; /* public id */
+    int32_t partner_rate; /* messages per second of all its campaigns together, 0 = no limit */
+    char campaign[40];    /* public id */
     char plugin[64];
     uint8_t contact_class, channel, lane;
     int16_t purpose;

@@ -6,6 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
+#define PROBE_DOC \
+    "json_build_object('to', CASE WHEN x.address LIKE '%@%' THEN " SQL_MASK_EMAIL("x.address") " ELSE " SQL_MASK_NUMBER("x.address") " END," \
+    " 'at', to_char(time '00:00' + make_interval(mins => x.at_minute::int4), 'HH24:MI'), 'zone', x.zone, 'content', x.content," \
+    " 'ok', (SELECT k.state = 'ok' FROM probe_run k WHERE k.route_id = x.route_id AND k.state <> 'waiting' AND k.due >= x.since ORDER BY k.day DESC LIMIT 1)," \
+    " 'last', (SELECT json_agg(json_build_object('day', k.day, 'due', " SQL_TIME("k.due") ", 'state', k.state, 'why', k.why, 'took_ms', k.took_ms) ORDER BY k.day DESC)" \
+    " FROM (SELECT * FROM probe_run k WHERE k.route_id = x.route_id ORDER BY k.day DESC LIMIT 7) k))"
+/* clang-format on */
 #define ROUTE_DOC                                                                                  \
     "json_build_object('id', public_id, 'name', name, 'partner_id', partner_id, "                  \
     "'channel', " SQL_CHANNEL(                                                                     \
@@ -19,7 +27,9 @@
                             " FROM generate_series(1, 5) c WHERE class_mask >> c & 1 = 1), "       \
                             "'prefixes', prefixes, 'regions', regions, 'priority', priority,"      \
                             " 'weight', weight, 'max_segments', max_segments, 'max_tries', "       \
-                            "max_tries, 'receipts', receipts, 'state', state, 'version', version," \
+                            "max_tries, 'receipts', receipts, 'state', state, 'probe', "           \
+                            "(SELECT " PROBE_DOC " FROM route_probe x WHERE x.route_id = "         \
+                            "route.route_id), 'version', version,"                                 \
                             " 'created_at', " SQL_TIME("created_at") ", 'updated_at', " SQL_TIME(  \
                                 "updated_at") ")::text"
 
@@ -260,4 +270,24 @@ int store_route_archive(struct db *db, const struct store_actor *who, struct sto
                  "public_id || ')', version = version + 1, updated_at = now() WHERE public_id = $1",
                  &p, NULL, diag);
     return rc < 0 ? rc : store_audit(db, who, "route.archive", public_id, NULL, NULL, diag);
+}
+
+int store_route_instance(struct db *db, const char *after, struct store_instance_use *ret,
+                         struct diag *diag)
+{
+    auto_dbr struct db_result *r = NULL;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_text(&p, after);
+    int rc = db_query(db,
+                      "SELECT instance, public_id FROM route WHERE NOT archived AND instance > $1 "
+                      "ORDER BY instance LIMIT 1",
+                      &p, &r, diag);
+    if (rc < 0)
+        return rc;
+    if (dbr_rows(r) == 0)
+        return CGW_ENOTFOUND;
+    (void)snprintf(ret->instance, sizeof ret->instance, "%s", dbr_text(r, 0, 0));
+    (void)snprintf(ret->route, sizeof ret->route, "%s", dbr_text(r, 0, 1));
+    return 0;
 }

@@ -40,6 +40,13 @@ int store_route_update(struct db *db, const struct store_actor *who, const char 
 int store_route_set_state(struct db *db, const struct store_actor *who, struct store_scope scope,
                           const char *public_id, const char *state, int64_t *ret_version,
                           struct buf *ret, struct diag *diag) CGW_NODISCARD;
+/* The next instance, in the order of names behind `after`, that a route goes through, and one such
+ * route. CGW_ENOTFOUND behind the last. */
+struct store_instance_use {
+    char instance[64], route[40];
+};
+int store_route_instance(struct db *db, const char *after, struct store_instance_use *ret,
+                         struct diag *diag) CGW_NODISCARD;
 /* Out of use for good; its log stays. CGW_EBUSY while a live campaign names it. Frees the name. */
 int store_route_archive(struct db *db, const struct store_actor *who, struct store_scope scope,
                         const char *public_id, struct diag *diag) CGW_NODISCARD;

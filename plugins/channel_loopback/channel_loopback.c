@@ -430,12 +430,15 @@ static uint32_t submit(void *ch, const struct cgw_message *msgs, uint32_t n)
     struct loopback *lb = ch;
     int64_t now = lb->host->now_mono_ms();
     uint32_t taken = 0;
+    const char *why;
     for (; taken < n && free_slots(lb, msgs[taken].lane); taken++) {
         const struct cgw_message *m = &msgs[taken];
         struct due d = {m->token, now + lb->delay_ms, result_of(lb, m->token), m->want_receipt};
         if (m->submit_before_mono_ms <= now) {
             d.at_mono_ms = now;
             d.result = CGW_RES_NOT_SENT;
+        } else if (judge(m, &why)) { /* what check() refuses is not sent by another way */
+            d.result = CGW_RES_REFUSED;
         } else if (lb->record_fd >= 0 && d.result != CGW_RES_REFUSED &&
                    d.result != CGW_RES_REFUSED_RETRY) {
             record(lb, m);

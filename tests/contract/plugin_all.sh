@@ -9,7 +9,7 @@ n=0 bad=0
 
 # Renumbers the inner streams, so that together they are one.
 run() {
-    out=$(timeout 120 "$@" 2>/dev/null)
+    out=$(timeout 200 "$@" 2>/dev/null)
     rc=$?
     plan=$(printf '%s\n' "$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
     seen=$(printf '%s\n' "$out" | grep -c -E '^(not )?ok ')

@@ -44,6 +44,7 @@ BY_ROW = {
     "store_tasks_settle": "a flush ends tasks of several parts, each by its own part, under their locks",
     "withdraw": "agents take what ends first, wherever it lies; each row by its own part",
     "lease": "agents take what ends first, wherever it lies; each row by its own part",
+    "open_runs": "probes under way, at most one per route; each by its own part",
     "rows_of_waves": "bound to $1 in a materialised step, its rows looked up by their part",
 }
 # Asked of every part, because nobody can know it beforehand.
@@ -72,6 +73,7 @@ EVERYWHERE = {
     "store_tasks_ended": "tasks that ended and stand in no log yet: small indexes, once a second",
     "pick_sql": "agents take what ends first, wherever it lies",
     "store_task_list": "a page of the list of tasks, for people",
+    "settle_sql": "settlement figures over all parts, asked by people",
     "store_people_any": "is the base empty? asked once at start of an upload",
 }
 # One person of two parts: copied from the id that ends to the one that is kept, both parts locked in order.
@@ -80,7 +82,8 @@ TWO_PARTS = {"copy_steps": "joining two customers", "optout_steps": "a new owner
 COMPLETED = {"reserve_period": "1}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) DO UPDATE SET n[1] = "
                                "coalesce(w.n[1], 0) + 1 WHERE coalesce(w.n[1], 0) < 2"}
 # Tables that know a person or contact and have no part.
-NO_PART = {"receipt_early": "receipts for ids never seen: no contact is known yet, so no part either"}
+NO_PART = {"receipt_early": "receipts for ids never seen: no contact is known yet, so no part either",
+           "route_probe": "belongs to a route, not to a person: the number is our own", "probe_run": "belongs to a route; in_part says where its contact is"}
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|LOCK|COPY)\b")
 TEMPORARY = re.compile(r"CREATE TEMP TABLE IF NOT EXISTS (\w+ \(.*?\))\s*(?:ON COMMIT|;|$)", re.S)

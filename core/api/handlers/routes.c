@@ -3,7 +3,11 @@
  * pause, resume, drain. Choosing a route for a message is dispatch's business. */
 #include "api/api.h"
 
+#include "address/address.h"
+#include "base/clock.h"
 #include "cgw/channel.h"
+#include "policy/calendar.h"
+#include "store/store_probe.h"
 #include "store/store_route.h"
 
 #include <stdio.h>
@@ -12,6 +16,16 @@
 #define CHANNELS "sms|mms|voice|email|task"
 #define SENDER_KINDS "auto|number|email|sip|short_code|alphanumeric"
 #define CLASSES "marketing|service|reply|optout_confirm|emergency"
+
+/* The daily test message: text is short for content {"text": …}. */
+static const struct api_member probe_body[] = {
+    {.name = "to", .type = API_T_STRING, .flags = API_M_REQUIRED, .min = 3, .max = 254},
+    {.name = "at", .type = API_T_STRING, .flags = API_M_REQUIRED, .min = 5, .max = 5},
+    {.name = "zone", .type = API_T_STRING, .flags = API_M_REQUIRED, .min = 1, .max = 63},
+    {.name = "text", .type = API_T_STRING, .flags = API_M_TEXT, .min = 1, .max = 500},
+    {.name = "content", .type = API_T_OBJECT},
+    {.name = NULL},
+};
 
 /* REQ: flag of the members that a new route must have; NUL: flag of those that a patch may reset to
  * their default with null. */
@@ -48,6 +62,7 @@
          .min = 1,                                                                                 \
          .max = CGW_SEGMENTS_MAX},                                                                 \
         {.name = "max_tries", .type = API_T_INT, .flags = NUL, .min = 1, .max = 20},               \
+        {.name = "probe", .type = API_T_OBJECT, .flags = NUL, .members = probe_body},              \
     {                                                                                              \
         .name = "receipts", .type = API_T_BOOL, .flags = NUL                                       \
     }
@@ -178,6 +193,91 @@ static int check_instance(struct api_request *req, struct api_response *resp, co
     return 0;
 }
 
+/* ---- probe ---------------------------------------------------------------------------------- */
+static int minute_of(const char *at)
+{
+    int h, m, n = 0;
+    if (strspn(at, "0123456789:") != 5 || sscanf(at, "%2d:%2d%n", &h, &m, &n) != 2 || n != 5 ||
+        h > 23 || m > 59)
+        return -1;
+    return h * 60 + m;
+}
+
+static void check_probe_content(struct api_request *req, struct api_response *resp, int channel,
+                                const char *instance, const char *content)
+{
+    const struct api_services *s = req->services;
+    static const char *const fields[] = {"(a probe has no fields)"};
+    struct api_content found;
+    struct diag d = {0};
+    char at[96];
+    if (!s->check_content ||
+        s->check_content(s->ctx, "campaign_broadcast", (uint32_t)channel, content, strlen(content),
+                         fields, 1, &instance, instance ? 1 : 0, NULL, 0, &found, &d) >= 0)
+        return;
+    (void)snprintf(at, sizeof at, "/probe/content%.64s", d.where);
+    api_error(resp, at, "invalid", "%s", d.text);
+}
+
+static void take_probe_to(struct api_request *req, struct api_response *resp, const char *to,
+                          int channel, struct store_probe *p)
+{
+    const struct api_services *s = req->services;
+    struct address *a = arena_alloc(&req->arena, sizeof *a);
+    struct diag d = {0};
+    if (!a || address_normalise(to, strlen(to),
+                                channel == CGW_CHANNEL_EMAIL ? CGW_ADDR_EMAIL : CGW_ADDR_E164, NULL,
+                                a, &d) < 0)
+        api_error(resp, "/probe/to", "invalid", "%s", a ? d.text : "out of memory");
+    else if (!s->identity || s->identity(s->ctx, a->text, &p->part, &p->customer_id) < 0)
+        api_error(resp, "/probe/to", "unavailable", "this node has no identity key");
+    else
+        p->address = a->text;
+}
+
+/* \return whether the body names a probe that is not null; faults are noted. */
+static bool take_probe(struct api_request *req, struct api_response *resp, int channel,
+                       const char *instance, struct store_probe *p)
+{
+    const json_t *doc = json_object_get(req->json, "probe");
+    *p = (struct store_probe){.zone = api_str(doc, "zone", "")};
+    if (!doc || json_is_null(doc))
+        return false;
+    json_t *content = json_object_get(doc, "content"), *made = NULL;
+    const char *text = api_str(doc, "text", NULL);
+    p->at_minute = minute_of(api_str(doc, "at", ""));
+    if (p->at_minute < 0)
+        api_error(resp, "/probe/at", "invalid", "must be a time of the day such as 09:00");
+    if (!zone_known(p->zone))
+        api_error(resp, "/probe/zone", "unknown_zone",
+                  "not an IANA time zone such as Asia/Shanghai");
+    if (!text == !content)
+        api_error(resp, "/probe/text", "required", "give either text or content");
+    if (api_errors(resp))
+        return true;
+    if (text)
+        content = made = json_pack("{s:s}", "text", text);
+    char *json = content ? json_dumps(content, JSON_COMPACT) : NULL;
+    p->content = json ? arena_dup(&req->arena, json, strlen(json)) : NULL;
+    free(json);
+    json_decref(made);
+    take_probe_to(req, resp, api_str(doc, "to", ""), channel, p);
+    if (p->content)
+        check_probe_content(req, resp, channel, instance, p->content);
+    return true;
+}
+
+/* Behind the route's own row, in the same transaction; the answer shows both. */
+static int put_probe(struct api_request *req, struct api_response *resp, const char *id,
+                     const struct store_probe *p, int64_t *ret_version, struct diag *diag)
+{
+    if (!api_has(req->json, "probe"))
+        return 0;
+    int rc = store_probe_set(req->db, id, p, clock_utc_ms(), diag);
+    buf_reset(&resp->body);
+    return rc < 0 ? rc : store_route_json(req->db, req->scope, id, ret_version, &resp->body, diag);
+}
+
 static int finish(struct api_response *resp, int64_t version)
 {
     resp->wake = API_WAKE_DISPATCH;
@@ -196,13 +296,18 @@ static int routes_create(struct api_request *req, struct api_response *resp)
     int status = check_instance(req, resp, v.instance, (int)v.channel);
     if (status)
         return status;
+    struct store_probe probe;
+    bool probes = take_probe(req, resp, (int)v.channel, v.instance, &probe);
     if (api_errors(resp))
         return api_invalid(resp);
     int32_t partner = (int32_t)api_int(req->json, "partner_id", req->caller.partner_id);
     if (req->caller.partner_id && partner != req->caller.partner_id)
         return api_problem(resp, PROBLEM_NOT_ALLOWED,
                            "Routes of another partner are made by the owner.");
+    int64_t version = 1;
     int rc = store_route_create(req->db, &req->actor, partner, &v, id, &resp->body, &d);
+    if (rc == 0)
+        rc = put_probe(req, resp, id, probes ? &probe : NULL, &version, &d);
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
     resp->wake = API_WAKE_DISPATCH;
@@ -251,9 +356,13 @@ static int routes_patch(struct api_request *req, struct api_response *resp)
     status = check_instance(req, resp, v.instance, channel);
     if (status)
         return status;
+    struct store_probe probe;
+    bool probes = take_probe(req, resp, channel, v.instance, &probe);
     if (api_errors(resp))
         return api_invalid(resp);
     rc = store_route_update(req->db, &req->actor, id, &v, &version, &resp->body, &d);
+    if (rc == 0)
+        rc = put_probe(req, resp, id, probes ? &probe : NULL, &version, &d);
     return rc < 0 ? api_fail(req, resp, rc, &d) : finish(resp, version);
 }
 

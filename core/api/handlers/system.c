@@ -88,6 +88,22 @@ static int version(struct api_request *req, struct api_response *resp)
     return api_ok(resp);
 }
 
+/* Of what kind is this installation? Read by consoles and by partners' tests before they begin. */
+static int system_get(struct api_request *req, struct api_response *resp)
+{
+    const struct api *api = api_of(req);
+    const char *v = api->conf.version ? api->conf.version : "",
+               *node = api->conf.node ? api->conf.node : "";
+    buf_puts(&resp->body, "{\"name\":\"campgw\",\"version\":");
+    buf_put_json(&resp->body, v, strlen(v));
+    buf_puts(&resp->body, ",\"node\":");
+    buf_put_json(&resp->body, node, strlen(node));
+    buf_printf(&resp->body, ",\"sandbox\":%s,\"banner\":\"%s\"}",
+               api->conf.sandbox ? "true" : "false",
+               api->conf.sandbox ? "SANDBOX: simulators only, nothing reaches a person" : "");
+    return api_ok(resp);
+}
+
 static int openapi(struct api_request *req, struct api_response *resp)
 {
     const struct api *api = api_of(req);
@@ -116,6 +132,11 @@ const struct api_route api_routes_system[] = {
      .flags = API_INLINE,
      .handler = version,
      .summary = "Version of product, API, schema and plugin ABI"},
+    {.method = "GET",
+     .path = "/api/v1/system",
+     .flags = API_INLINE,
+     .handler = system_get,
+     .summary = "Of what kind is this installation?"},
     {.method = "GET",
      .path = "/openapi.json",
      .flags = API_INLINE,
