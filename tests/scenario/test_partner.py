@@ -82,8 +82,8 @@ class Partners(harness.Field):
         short = self.campaign(last, not_after_s=90)
         self.complete(short)
         self.assertEqual(self.funnel(short)["held"], {"partner.quota": 10})
-        for cmp in cmps:
-            self.act(cmp, "cancel")
+        for cmp in cmps:  # one of them may have had its whole share of the quota, and is over
+            self.assertIn(self.admin.ask("POST", "/api/v1/campaigns/%s/cancel" % cmp).status, (200, 409))
 
     def test_a_kill_in_mid_campaign_does_not_stretch_the_quota(self):
         quota = 120
