@@ -36,8 +36,7 @@ re.h: plugins/channel_ivr
 rem_g711.h: plugins/channel_ivr
 curl/: core/ctl plugins/channel_mms plugins/channel_email
 libxml/: plugins/channel_mms tests/unit
-gmime/: plugins/channel_mms
-gmime/: plugins/channel_email
+gmime/: plugins/channel_mms plugins/channel_email
 libical/: core/policy
 phonenumbers/: core/address
 '
