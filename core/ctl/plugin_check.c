@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "plugin/host.h"
+#include "plugin/isolate.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,9 +27,10 @@
 static const char usage_text[] =
     "usage: campgw-plugin-check [--json] [--verbose] [--option KEY=VALUE]... [--credentials DIR] "
     "[--content JSON]\n"
-    "                           [--only CLAUSE] FILE.so\n"
+    "                           [--only CLAUSE] [--isolated] FILE.so\n"
     "Runs the contract suite of the plugin ABI on FILE.so. Required options that are not given are "
     "invented.\n"
+    "--isolated runs each instance in a process of its own, as isolation = \"process\" does.\n"
     "Exit status: 0 all clauses passed, 1 a clause failed, 2 wrong usage.\n";
 
 struct tally {
@@ -278,7 +280,7 @@ static void remove_credentials(const char *dir)
 
 struct args {
     const char *file, *credentials, *only;
-    bool json, verbose;
+    bool json, verbose, isolated;
 };
 
 static int take_option(struct checker *c, char *pair)
@@ -299,6 +301,8 @@ static int parse(int argc, char **argv, struct args *a, struct checker *c)
             a->json = true;
         else if (!strcmp(argv[i], "--verbose"))
             a->verbose = true;
+        else if (!strcmp(argv[i], "--isolated"))
+            a->isolated = true;
         else if (!strcmp(argv[i], "--option") && more && !take_option(c, argv[i + 1]))
             i++;
         else if (!strcmp(argv[i], "--credentials") && more)
@@ -345,7 +349,8 @@ int main(int argc, char **argv)
     char cred[] = "/tmp/campgw-plugin-check.XXXXXX";
     log_set_level(a.verbose ? LOG_L_DEBUG : (enum log_level)0);
     begin(&t, a.file);
-    if (plugin_load(a.file, &p, &d)) {
+    const struct conf_isolation how = {.process = true, .memory_mb = CONF_ISOLATION_MEMORY_DEFAULT};
+    if (a.isolated ? isolate_describe(a.file, &how, &p, &d) : plugin_load(a.file, &p, &d)) {
         report(&t, "load", CHECK_FAIL, d.text);
         return end(&t);
     }

@@ -2,7 +2,7 @@
 """bench.py - the rows of scripts/bench: what each measures, its standard sizes and its targets; prints, compares, saves.
 
 Everything a row starts shares the cores: rates are the machine's, the cpu_us_… figures are the product's (1 µs a contact = 1 ms per
-1,000). Rows are written in bench_load.py, bench_life.py, bench_kannel.py and bench_soak.py.
+1,000). Rows are written in bench_load.py, bench_life.py, bench_isolation.py, bench_kannel.py and bench_soak.py.
 """
 import argparse
 import collections
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+import bench_isolation
 import bench_kannel
 import bench_life
 import bench_load
@@ -41,6 +42,8 @@ ROWS = (
         (("rate_ratio_peer_limited", "≥", 1.5),)),
     Row("kannel", "the same messages through Kannel and through campgw, in turns", bench_kannel.kannel, {"contacts": 50000, "rounds": 3},
         (("rate_ratio", "≥", 6), ("cpu_ratio", "≤", 0.2))),
+    Row("isolation", "a channel inside the gateway and in a process of its own", bench_isolation.isolation, {"messages": 200000, "contacts": 50000},
+        (("campaign_cpu_ratio", "≤", 2),)),
     Row("soak", "half speed with faults for long: memory, vacuum, partitions, counters", bench_soak.soak, {"minutes": 60, "contacts": 200000},
         (("rss_ratio", "≤", 1.1), ("counter_drift", "≤", 0), ("partitions_missing", "≤", 0))),
     Row("crash", "tests/scenario/crash_matrix.py with many rounds", bench_soak.crash, {"rounds": 200, "seed": 1, "contacts": 2000}, (("twice", "≤", 0), ("in_doubt_round_max", "≤", 1100))),
@@ -98,7 +101,7 @@ def parser():
     rows = "\n".join("  %-9s %s%s" % (r.name, r.what, " (%s)" % sizes_text(r.sizes) if r.sizes else "") for r in ROWS)
     ap = argparse.ArgumentParser(prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter, description="Measures one row:\n" + rows)
     ap.add_argument("row", nargs="?", default="campaign", choices=[r.name for r in ROWS], metavar="ROW", help="standard: campaign")
-    for name, words in (("contacts", "people in the audience"), ("base", "customers known; standard: as many as contacts"), ("rows", "rows of the upload, list or log"),
+    for name, words in (("contacts", "people in the audience"), ("base", "customers known; standard: as many as contacts"), ("rows", "rows of the upload, list or log"), ("messages", "messages through one channel"),
                         ("rounds", "repetitions"), ("minutes", "how long"), ("seed", "of chance")):
         ap.add_argument("--" + name, type=number, help=words)
     ap.add_argument("--json", action="store_true", help="only the last line: one object")
@@ -125,7 +128,7 @@ def options():
     ap = parser()
     opts = ap.parse_args()
     row = next(r for r in ROWS if r.name == opts.row)
-    for name in ("contacts", "base", "rows", "rounds", "minutes", "seed"):
+    for name in ("contacts", "base", "rows", "messages", "rounds", "minutes", "seed"):
         given = getattr(opts, name)
         if given is not None and name not in row.sizes:
             ap.error("the row %s has no --%s; it has %s" % (row.name, name, " ".join("--" + k for k in row.sizes) or "no size"))
