@@ -192,7 +192,7 @@ static int describe(const struct start *s, struct diag *d)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct start s = {0};
     struct diag d = {0};
@@ -219,5 +219,10 @@ int main(int argc, char **argv)
     inside_serve_checks();
     inside.attached = false;
     (void)instance_free(inside.in);
-    _exit(0); /* no atexit handlers: the plugin's code is still mapped */
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    _exit(run(argc, argv)); /* no atexit handlers: the plugin's code is still mapped */
 }

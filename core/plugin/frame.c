@@ -231,7 +231,8 @@ bool frame_feed(struct frame_reader *r, const void *data, size_t len)
 {
     if (!room(r, len))
         return false;
-    memcpy(r->data + r->len, data, len);
+    if (len)
+        memcpy(r->data + r->len, data, len);
     r->len += len;
     return true;
 }
