@@ -16,6 +16,7 @@
 #include "dispatch/services.h"
 #include "media/media.h"
 #include "store/store_route.h"
+#include "plugin/isolate.h"
 #include "store/store_schema.h"
 
 #include <errno.h>
@@ -190,6 +191,20 @@ static void put_text(struct buf *out, const char *name, const char *value)
     buf_put_json(out, value ? value : "", value ? strlen(value) : 0);
 }
 
+static void put_isolation(const struct plugin_instance *inst, struct buf *out)
+{
+    struct isolate_status st;
+    isolate_status(inst, &st);
+    put_text(out, "isolation", st.isolated ? "process" : "none");
+    if (!st.isolated)
+        return;
+    buf_printf(out, ",\"process\":{\"pid\":%d,\"restarts\":%u,\"landlock\":%d", st.pid, st.restarts,
+               st.landlock);
+    put_text(out, "version", st.version);
+    put_text(out, "last_end", st.last_end);
+    buf_putc(out, '}');
+}
+
 static void one_instance(struct daemon *d, struct plugin_instance *inst, bool options,
                          struct buf *out)
 {
@@ -214,6 +229,7 @@ static void one_instance(struct daemon *d, struct plugin_instance *inst, bool op
                (unsigned long long)s.receipts, (unsigned long long)s.inbound,
                (unsigned long long)s.not_sent_by_host, (unsigned long long)s.slow_ops);
     put_text(out, "last_error", s.last_error);
+    put_isolation(inst, out);
     if (options) {
         buf_puts(out, ",\"options\":[");
         struct option_ctx c = {out, true};
@@ -273,6 +289,13 @@ static int plugins(void *ctx, const char *name, struct buf *ret, struct diag *di
         any = true;
     }
     return any || !name ? 0 : diag_set(diag, CGW_ENOTFOUND, "", "plugin %s is not loaded", name);
+}
+
+static int channel_restart(void *ctx, const char *instance, struct diag *diag)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst = registry_find(d->registry, instance);
+    return inst ? isolate_restart(inst, diag) : CGW_ENOTFOUND;
 }
 
 static int instance_channel(void *ctx, const char *instance)
@@ -564,6 +587,7 @@ static int start_plugins(struct daemon *d, struct diag *diag)
                                                   .media_read = host_media_read};
     host_set_services(&services);
     host_metrics_register();
+    isolate_metrics_register();
     struct registry_opts opts = {.sink = dispatch_sink(d->dispatch),
                                  .campaign_host = render_campaign_host(),
                                  .plugin_dir = CGW_PKGLIBDIR,
@@ -638,6 +662,7 @@ static int start_api(struct daemon *d, struct diag *diag)
                              .not_ready = not_ready,
                              .plugins = plugins,
                              .channels = channels,
+                             .channel_restart = channel_restart,
                              .instance_channel = instance_channel,
                              .identity = identity,
                              .check_content = check_content,

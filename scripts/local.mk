@@ -4,7 +4,7 @@ EXTRA_DIST += scripts/README.md scripts/bench scripts/bootstrap scripts/check-la
 	scripts/test scripts/lib .ci/run
 
 # clang-tidy and cppcheck over everything that is installed; findings fail. One file: make lint LINT_CORE=core/base/buf.c LINT_SMPP=
-LINT_CORE = $(core_libcgwcore_a_SOURCES) $(campgwd_SOURCES) $(campgw_plugin_check_SOURCES) $(core_ctl_campgwctl_SOURCES) \
+LINT_CORE = $(core_libcgwcore_a_SOURCES) $(campgwd_SOURCES) $(campgw_plugin_host_SOURCES) $(campgw_plugin_check_SOURCES) $(core_ctl_campgwctl_SOURCES) \
 	$(plugins_channel_loopback_channel_loopback_la_SOURCES) $(plugins_campaign_broadcast_campaign_broadcast_la_SOURCES)
 LINT_SMPP = $(plugins_channel_smpp_channel_smpp_la_SOURCES)
 LINT_MMS = $(plugins_channel_mms_channel_mms_la_SOURCES)

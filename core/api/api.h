@@ -339,6 +339,9 @@ struct api_services {
     int (*plugins)(void *ctx, const char *name, struct buf *ret, struct diag *diag);
     /* Channel instances: documents {name, plugin, channel, state, up, links …}, comma-separated. */
     int (*channels)(void *ctx, struct buf *ret, struct diag *diag);
+    /* Replaces the process of an isolated instance by one of the file as it is now; returns at
+     * once. CGW_ENOTFOUND, CGW_ESTATE when it runs inside the gateway or is stopping. */
+    int (*channel_restart)(void *ctx, const char *instance, struct diag *diag);
     /* Channel kind (CGW_CHANNEL_*) of a configured instance; CGW_ENOTFOUND. */
     int (*instance_channel)(void *ctx, const char *instance);
     /* Live numbers of this node for (route, lane); false = nothing known. */

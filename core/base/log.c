@@ -14,6 +14,7 @@
 #define LOG_LINE_MAX 2048
 
 static _Atomic int current_level = LOG_L_INFO;
+static log_writer writer;
 static const char *const level_names[] = {"emerg",   "alert",  "crit", "error",
                                           "warning", "notice", "info", "debug"};
 
@@ -25,6 +26,11 @@ void log_set_level(enum log_level level)
 enum log_level log_level_get(void)
 {
     return (enum log_level)atomic_load(&current_level);
+}
+
+void log_set_writer(log_writer fn)
+{
+    writer = fn;
 }
 
 int log_level_parse(const char *word)
@@ -44,6 +50,14 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
     struct tm tm;
     (void)clock_gettime(CLOCK_REALTIME, &ts);
     (void)gmtime_r(&ts.tv_sec, &tm);
+    if (writer) {
+        va_list words;
+        va_start(words, fmt);
+        (void)vsnprintf(line, sizeof line, fmt, words);
+        va_end(words);
+        writer(level, event, line);
+        return;
+    }
     int n =
         snprintf(line, sizeof line, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s event=%s ",
                  tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,

@@ -27,6 +27,11 @@ void log_mask(const char *address, char *out, size_t out_size);
 /* Copies text with quotes, backslashes and control characters escaped, for msg="…". Returns out. */
 const char *log_quote(const char *text, char *out, size_t out_size);
 
+/* Lines go to fn instead of stderr, unformatted; NULL = stderr again. For a process whose lines
+ * somebody else writes. Set before any other thread is made. */
+typedef void (*log_writer)(enum log_level level, const char *event, const char *text);
+void log_set_writer(log_writer fn);
+
 #define log_error(...) log_event(LOG_L_ERROR, __VA_ARGS__)
 #define log_warning(...) log_event(LOG_L_WARNING, __VA_ARGS__)
 #define log_notice(...) log_event(LOG_L_NOTICE, __VA_ARGS__)

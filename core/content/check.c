@@ -107,7 +107,7 @@ static void ask_instance(struct plugin_instance *inst, const struct cgw_message 
         (void)snprintf(ret->encoding, sizeof ret->encoding, "%s", c.encoding ? c.encoding : "");
     }
     if (c.code < 0 && *rc == 0) {
-        *rc = c.code == CGW_ELIMIT ? CGW_ELIMIT : CGW_EINVAL;
+        *rc = c.code == CGW_ELIMIT || c.code == CGW_EBUSY ? c.code : CGW_EINVAL;
         (void)snprintf(ret->text, sizeof ret->text, "%.*s", (int)sizeof ret->text - 1, c.text);
     }
 }

@@ -289,5 +289,7 @@ CTL_RUN(dispatch_status);
 CTL_RUN(dispatch_set);
 CTL_RUN(plugin_list);
 CTL_RUN(plugin_show);
+CTL_RUN(instance_list);
+CTL_RUN(instance_restart);
 
 #endif

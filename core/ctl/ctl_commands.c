@@ -366,4 +366,8 @@ const struct ctl_command ctl_commands[] = {
         "plugins and their instances on this node"),
     CMD("plugin", "show", "NAME", 1, 1, 0, "plugin", NULL, plugin_show,
         "one plugin with options and counters"),
+    CMD("instance", "list", "", 0, 0, 0, NULL, NULL, instance_list,
+        "channel instances of this node"),
+    CMD("instance", "restart", "NAME", 1, 1, 0, "instance", NULL, instance_restart,
+        "replace the process of an isolated instance, with the plugin file as it is now"),
     {.noun = NULL}};

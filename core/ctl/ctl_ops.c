@@ -341,6 +341,41 @@ int ctl_plugin_show(struct ctl *c)
     return CTL_OK;
 }
 
+/* ---- channel instances
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
+int ctl_instance_list(struct ctl *c)
+{
+    static const struct ctl_column columns[] = {{"NAME", "name", 's'},
+                                                {"PLUGIN", "plugin", 's'},
+                                                {"CHANNEL", "channel", 's'},
+                                                {"STATE", "state", 's'},
+                                                {"UP", "up", 's'},
+                                                {"HEALTH", "health", 's'},
+                                                {"ISOLATION", "isolation", 's'},
+                                                {"PID", "process.pid", 'n'},
+                                                {"RESTARTS", "process.restarts", 'n'},
+                                                CTL_COLUMNS_END};
+    return ctl_list(c, "/api/v1/channels", columns,
+                    "No channel instance: name one in `instances` of the configuration.");
+}
+
+int ctl_instance_restart(struct ctl *c)
+{
+    static const struct ctl_column fields[] = {
+        {"instance", "name", 's'}, {"state", "state", 's'}, CTL_COLUMNS_END};
+    char path[CTL_PATH_MAX];
+    bool name =
+        c->argv[0][0] && strlen(c->argv[0]) < 64 &&
+        strspn(c->argv[0], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+            strlen(c->argv[0]);
+    (void)snprintf(path, sizeof path, "/api/v1/channels/%s/restart", name ? c->argv[0] : "-");
+    struct ctl_request req = {.method = "POST", .path = path};
+    struct ctl_answer a;
+    int code = ctl_call(c, &req, &a);
+    return code ? code : ctl_print_answer(c, &a, fields);
+}
+
 /* ---- keys
  * ----------------------------------------------------------------------------------------------------------------------------------
  */

@@ -22,7 +22,7 @@ static const struct {
     {"route", "rte_", "/api/v1/routes"},       {"dnd", "dnd_", "/api/v1/dnd-lists"},
     {"calendar", "cal_", "/api/v1/calendars"}, {"cap", "cap_", "/api/v1/caps"},
     {"key", "key_", "/api/v1/api-keys"},       {"queue", "rte_", "/api/v1/queues"},
-    {"plugin", "", "/api/v1/plugins"},
+    {"plugin", "", "/api/v1/plugins"},         {"instance", "", "/api/v1/channels"},
 };
 
 const char *ctl_kind_path(const char *kind)

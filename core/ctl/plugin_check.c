@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "plugin/host.h"
+#include "plugin/isolate.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,9 +27,10 @@
 static const char usage_text[] =
     "usage: campgw-plugin-check [--json] [--certificate FILE] [--verbose] [--option KEY=VALUE]... "
     "[--credentials DIR]\n"
-    "                           [--content JSON] [--only CLAUSE] FILE.so\n"
+    "                           [--content JSON] [--only CLAUSE] [--isolated] FILE.so\n"
     "Runs the contract suite of the plugin ABI on FILE.so. Required options that are not given are "
     "invented.\n"
+    "--isolated runs each instance in a process of its own, as isolation = \"process\" does.\n"
     "Exit status: 0 all clauses passed, 1 a clause failed, 2 wrong usage.\n";
 
 static CGW_PRINTF(2, 0) enum verdict say(char *why, const char *fmt, va_list ap, enum verdict v)
@@ -227,7 +229,7 @@ static void remove_credentials(const char *dir)
 
 struct args {
     const char *file, *credentials, *only, *certificate;
-    bool json, verbose;
+    bool json, verbose, isolated;
 };
 
 static int take_option(struct checker *c, char *pair)
@@ -248,6 +250,8 @@ static int parse(int argc, char **argv, struct args *a, struct checker *c)
             a->json = true;
         else if (!strcmp(argv[i], "--verbose"))
             a->verbose = true;
+        else if (!strcmp(argv[i], "--isolated"))
+            a->isolated = true;
         else if (!strcmp(argv[i], "--option") && more && !take_option(c, argv[i + 1]))
             i++;
         else if (!strcmp(argv[i], "--credentials") && more)
@@ -305,7 +309,9 @@ static int check_plugin(struct checker *c, const struct args *a, struct report *
     const struct clause nothing = {.name = a->only};
     struct diag d = {0};
     char cred[] = "/tmp/campgw-plugin-check.XXXXXX";
-    if (plugin_load(a->file, &c->plugin, &d)) {
+    const struct conf_isolation how = {.process = true, .memory_mb = CONF_ISOLATION_MEMORY_DEFAULT};
+    if (a->isolated ? isolate_describe(a->file, &how, &c->plugin, &d)
+                    : plugin_load(a->file, &c->plugin, &d)) {
         report_clause(r, &load, CHECK_FAIL, d.text);
         return report_end(r);
     }

@@ -167,9 +167,40 @@ int judge_content(struct worker *w, struct diag *diag)
                   : 0;
 }
 
+/* Messages of one instance, asked about together: a plugin in a process of its own is asked over a
+ * socket. */
+#define ASKED_MAX 64u
+struct asked {
+    const struct plugin_instance *inst;
+    uint32_t n;
+    struct contact_row *rows[ASKED_MAX];
+    const struct route_info *routes[ASKED_MAX];
+    struct cgw_message msgs[ASKED_MAX];
+    struct cgw_check checks[ASKED_MAX];
+};
+
+static void settle_asked(struct asked *a)
+{
+    if (a->n)
+        instance_check(a->inst, a->msgs, a->n, a->checks);
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct contact_row *r = a->rows[i];
+        const struct cgw_check *check = &a->checks[i];
+        r->segments = check->segments ? check->segments : 1;
+        r->route_id = a->routes[i]->route_id;
+        if (check->code == CGW_ELIMIT || r->segments > (uint32_t)a->routes[i]->max_segments)
+            deny(r, REASON_CONTENT_TOO_LONG);
+        else if (check->code < 0 &&
+                 check->code != CGW_EBUSY) /* not judged: submit() judges again */
+            deny(r, REASON_ADDRESS_INVALID);
+    }
+    a->n = 0;
+}
+
 void judge_routes(struct worker *w)
 {
     struct batch *b = &w->batch;
+    struct asked a = {.n = 0};
     for (int i = b->at; i < b->n; i++) {
         struct contact_row *r = &b->rows[i];
         if (r->verdict.kind != VERDICT_ALLOW || r->gone)
@@ -180,15 +211,13 @@ void judge_routes(struct worker *w)
             deny(r, REASON_ROUTE_NONE);
             continue;
         }
-        struct cgw_message m;
-        struct cgw_check check = {.size = sizeof check};
-        judge_message(b, r, t, &m);
-        instance_check(registry_find(w->d->cfg.registry, t->instance), &m, 1, &check);
-        r->segments = check.segments ? check.segments : 1;
-        r->route_id = t->route_id;
-        if (check.code == CGW_ELIMIT || r->segments > (uint32_t)t->max_segments)
-            deny(r, REASON_CONTENT_TOO_LONG);
-        else if (check.code < 0)
-            deny(r, REASON_ADDRESS_INVALID);
+        const struct plugin_instance *inst = registry_find(w->d->cfg.registry, t->instance);
+        if (a.n == ASKED_MAX || inst != a.inst)
+            settle_asked(&a);
+        a.inst = inst;
+        a.rows[a.n] = r;
+        a.routes[a.n] = t;
+        judge_message(b, r, t, &a.msgs[a.n++]);
     }
+    settle_asked(&a);
 }

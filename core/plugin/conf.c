@@ -33,7 +33,13 @@ static const struct cgw_option callback_options[] = {
 static const uint32_t callback_auth[] = {CGW_HTTP_AUTH_BASIC, CGW_HTTP_AUTH_BASIC,
                                          CGW_HTTP_IP_ALLOW};
 
-static const char *const registry_keys[] = {"name", "plugin"};
+static const char *const registry_keys[] = {"name",
+                                            "plugin",
+                                            CONF_ISOLATION,
+                                            CONF_ISOLATION_EXEC,
+                                            CONF_ISOLATION_MEMORY,
+                                            CONF_ISOLATION_READ,
+                                            CONF_ISOLATION_WRITE};
 
 /* ---- schema
  * ------------------------------------------------------------------------------------------------------------
@@ -48,9 +54,13 @@ static bool key_ok(const char *key)
 
 static int option_shape(const struct cgw_option *o, struct diag *diag)
 {
-    if (!key_ok(o->key) || !strcmp(o->key, "name") || !strcmp(o->key, "plugin"))
+    bool ours = false;
+    for (size_t i = 0; i < ARRAY_LEN(registry_keys); i++)
+        ours = ours || !strcmp(o->key, registry_keys[i]);
+    if (!key_ok(o->key) || ours)
         return diag_set(diag, CGW_EINVAL, "",
-                        "option \"%.60s\": the key must be a-z, 0-9, _ and neither name nor plugin",
+                        "option \"%.60s\": the key must be a-z, 0-9, _ and none of the gateway's "
+                        "own: name, plugin, isolation*",
                         o->key);
     if (o->type < CGW_OPT_INT || o->type > CGW_OPT_ENUM)
         return diag_set(diag, CGW_EINVAL, "", "option %s: type %u is none of CGW_OPT_*", o->key,
@@ -106,7 +116,7 @@ int conf_schema_check(const struct cgw_option *options, uint32_t n, struct diag 
  * ---------------------------------------------------------------------------------------------------------
  */
 
-static struct conf_value *value_of(const struct cgw_conf *c, const char *key)
+struct conf_value *conf_value_of(const struct cgw_conf *c, const char *key)
 {
     for (uint32_t i = 0; i < c->n; i++)
         if (!strcmp(c->values[i].opt->key, key))
@@ -122,7 +132,7 @@ static bool has_route_auth(const struct plugin *p, uint32_t auth)
     return false;
 }
 
-static struct cgw_conf *conf_new(const struct plugin *p)
+struct cgw_conf *conf_new(const struct plugin *p)
 {
     struct cgw_conf *c =
         calloc(1, sizeof *c + (p->n_options + ARRAY_LEN(callback_options)) * sizeof c->values[0]);
@@ -131,7 +141,7 @@ static struct cgw_conf *conf_new(const struct plugin *p)
     for (; c->n < p->n_options; c->n++)
         c->values[c->n].opt = &p->desc.options[c->n];
     for (size_t i = 0; i < ARRAY_LEN(callback_options); i++)
-        if (has_route_auth(p, callback_auth[i]) && !value_of(c, callback_options[i].key))
+        if (has_route_auth(p, callback_auth[i]) && !conf_value_of(c, callback_options[i].key))
             c->values[c->n++].opt = &callback_options[i];
     return c;
 }
@@ -140,6 +150,8 @@ struct cgw_conf *conf_free(struct cgw_conf *c)
 {
     for (uint32_t i = 0; c && i < c->n; i++)
         conf_value_done(&c->values[i]);
+    if (c)
+        conf_isolation_done(&c->isolation);
     free(c);
     return NULL;
 }
@@ -158,7 +170,7 @@ static int unknown_key(const struct cgw_conf *c, const char *instance, const cha
                     instance, key, near ? near : "");
 }
 
-static int finish(struct cgw_conf *c, const char *instance, const char *where, struct diag *diag)
+int conf_finish(struct cgw_conf *c, const char *instance, const char *where, struct diag *diag)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         struct conf_value *v = &c->values[i];
@@ -251,7 +263,7 @@ static int take_setting(struct cgw_conf *c, const char *instance, const config_s
         if (!strcmp(key, registry_keys[i]))
             return 0;
     place_of(s, where, sizeof where);
-    struct conf_value *v = value_of(c, key);
+    struct conf_value *v = conf_value_of(c, key);
     if (!v)
         return unknown_key(c, instance, where, key, diag);
     int rc = value_from_setting(v, s, cred_dir, &why);
@@ -271,7 +283,7 @@ int conf_from_group(const struct plugin *p, const char *instance, const config_s
     if (group)
         place_of(group, where, sizeof where);
     if (!rc)
-        rc = finish(c, instance, where, diag);
+        rc = conf_finish(c, instance, where, diag);
     if (rc) {
         (void)conf_free(c);
         return rc;
@@ -283,7 +295,7 @@ int conf_from_group(const struct plugin *p, const char *instance, const config_s
 static int take_pair(struct cgw_conf *c, const char *instance, const struct conf_pair *pair,
                      const char *cred_dir, struct diag *diag)
 {
-    struct conf_value *v = value_of(c, pair->key);
+    struct conf_value *v = conf_value_of(c, pair->key);
     struct diag why = {0};
     if (!v)
         return unknown_key(c, instance, "", pair->key, diag);
@@ -304,7 +316,7 @@ int conf_from_pairs(const struct plugin *p, const char *instance, const struct c
     for (size_t i = 0; i < n && !rc; i++)
         rc = take_pair(c, instance, &pairs[i], cred_dir, diag);
     if (!rc)
-        rc = finish(c, instance, "", diag);
+        rc = conf_finish(c, instance, "", diag);
     if (rc) {
         (void)conf_free(c);
         return rc;
@@ -319,25 +331,25 @@ int conf_from_pairs(const struct plugin *p, const char *instance, const struct c
 
 int64_t conf_int(const struct cgw_conf *c, const char *key)
 {
-    const struct conf_value *v = value_of(c, key);
+    const struct conf_value *v = conf_value_of(c, key);
     return v ? v->num : 0;
 }
 
 const char *conf_str(const struct cgw_conf *c, const char *key)
 {
-    const struct conf_value *v = value_of(c, key);
+    const struct conf_value *v = conf_value_of(c, key);
     return v ? v->text : NULL;
 }
 
 uint32_t conf_count(const struct cgw_conf *c, const char *key)
 {
-    const struct conf_value *v = value_of(c, key);
+    const struct conf_value *v = conf_value_of(c, key);
     return v ? v->n_items : 0;
 }
 
 const char *conf_item(const struct cgw_conf *c, const char *key, uint32_t i)
 {
-    const struct conf_value *v = value_of(c, key);
+    const struct conf_value *v = conf_value_of(c, key);
     return v && i < v->n_items ? v->items[i] : NULL;
 }
 

@@ -26,6 +26,30 @@ struct cgw_conf; /* the values of one instance; the plugin sees the same object 
  * accepts are counted by. */
 #define CONF_ZONE "zone"
 
+/* How an instance runs: members of every instance that are the gateway's, none of the plugin's
+ * options. */
+#define CONF_ISOLATION "isolation"                  /* "none" or "process" */
+#define CONF_ISOLATION_EXEC "isolation_exec"        /* bool: the process may run commands */
+#define CONF_ISOLATION_MEMORY "isolation_memory_mb" /* its address space */
+#define CONF_ISOLATION_READ "isolation_read"        /* list of paths it may read besides */
+#define CONF_ISOLATION_WRITE "isolation_write"      /* list of paths it may change */
+#define CONF_ISOLATION_MEMORY_DEFAULT 1024u
+#define CONF_ISOLATION_MEMORY_MIN 64u
+#define CONF_ISOLATION_MEMORY_MAX 65536u
+#define CONF_ISOLATION_PATHS 32u /* paths of each list */
+
+struct conf_isolation {
+    bool process, exec;
+    uint32_t memory_mb;
+    char *read[CONF_ISOLATION_PATHS], *write[CONF_ISOLATION_PATHS]; /* owned */
+    uint32_t n_read, n_write;
+};
+/* From the members of an instance's group (NULL = none). `process` is what holds when `isolation`
+ * is not given. diag->where = file:line. Free what was filled, also after a failure. */
+int conf_isolation_from_group(const char *instance, const config_setting_t *group, bool process,
+                              struct conf_isolation *ret, struct diag *diag) CGW_NODISCARD;
+void conf_isolation_done(struct conf_isolation *i);
+
 struct conf_pair {
     const char *key, *value;
 };
@@ -43,6 +67,9 @@ int conf_from_group(const struct plugin *p, const char *instance, const config_s
 int conf_from_pairs(const struct plugin *p, const char *instance, const struct conf_pair *pairs,
                     size_t n, const char *cred_dir, struct cgw_conf **ret,
                     struct diag *diag) CGW_NODISCARD;
+/* The values keep how the instance is isolated; takes over what is in *i and empties it. */
+void conf_set_isolation(struct cgw_conf *c, struct conf_isolation *i);
+const struct conf_isolation *conf_isolation(const struct cgw_conf *c);
 struct cgw_conf *conf_free(struct cgw_conf *c); /* wipes secrets; NULL-safe, returns NULL */
 
 /* For the plugin API: every option in schema order. `shown` is the value for people: secrets appear

@@ -16,9 +16,17 @@ struct conf_value {
 };
 
 struct cgw_conf {
+    struct conf_isolation isolation; /* owned; all 0 when not isolated */
     uint32_t n;
     struct conf_value values[]; /* schema order, then the gateway's own callback options */
 };
+
+/* Empty values of a plugin's schema; NULL = out of memory. */
+struct cgw_conf *conf_new(const struct plugin *p);
+struct conf_value *conf_value_of(const struct cgw_conf *c, const char *key); /* NULL = unknown */
+/* Defaults, and what is required. */
+int conf_finish(struct cgw_conf *c, const char *instance, const char *where,
+                struct diag *diag) CGW_NODISCARD;
 
 /* diag->text gets only the reason ("0 is below the minimum 1 (pdus)"); the caller leads with
  * instance and option. */

@@ -119,6 +119,21 @@ struct plugin_instance {
     struct metric *counter_metrics[PLUGIN_COUNTERS_MAX];
 };
 
+/* What a plugin does wrong, as metrics and as figures of its instance: also counted where an
+ * isolated plugin runs, and told from there. */
+enum fault {
+    FAULT_SLOW,
+    FAULT_DOUBLE,
+    FAULT_UNKNOWN,
+    FAULT_LATE,
+    FAULT_BAD,
+    FAULT_NOT_SETTLED, /* the host said UNKNOWN for it */
+    FAULT_NOT_TAKEN,   /* the host said NOT_SENT for it */
+    FAULTS_N
+};
+uint64_t inst_fault(const struct plugin_instance *in, enum fault f);
+void inst_add_fault(struct plugin_instance *in, enum fault f, uint64_t n);
+
 /* Where waiting messages live, so that a checker can put them on pages that become unreadable once
  * the plugin must not touch them. The default release overwrites before it frees: a plugin that
  * keeps a pointer must not get away with it, and bodies do not linger. */
@@ -157,6 +172,9 @@ static inline const char *put_text(char **at, const char *s)
 }
 void inst_count(struct plugin_instance *in, _Atomic uint64_t *counter, const char *metric);
 
+/* instance_health.c */
+void health_now(struct plugin_instance *in, struct cgw_health *ret); /* loop only */
+
 /* instance_submit.c */
 void queue_init(struct msg_queue *q);
 int submit_turn(struct plugin_instance *in); /* loop only; ms until the next turn, -1 when woken */
@@ -170,7 +188,8 @@ void submit_credit(struct plugin_instance *in, uint32_t lane, uint32_t n);
 void settle_results(struct plugin_instance *in, const struct cgw_result *results, uint32_t n);
 void settle_by_host(struct plugin_instance *in, uint64_t token, uint32_t result, uint32_t flags,
                     const char *why);
-void settle_rest_unknown(struct plugin_instance *in); /* everything the plugin still holds */
+/* Everything the plugin still holds. */
+void settle_rest_unknown(struct plugin_instance *in, const char *why);
 uint32_t settle_receipts(struct plugin_instance *in, const struct cgw_receipt *items, uint32_t n);
 uint32_t settle_inbound(struct plugin_instance *in, const struct cgw_inbound *items, uint32_t n);
 

@@ -39,6 +39,42 @@ void inst_count(struct plugin_instance *in, _Atomic uint64_t *counter, const cha
     METRIC_INC(metric, in->name);
 }
 
+static _Atomic uint64_t *fault_of(struct plugin_instance *in, enum fault f)
+{
+    _Atomic uint64_t *const all[FAULTS_N] = {
+        [FAULT_SLOW] = &in->slow_ops,
+        [FAULT_DOUBLE] = &in->double_completions,
+        [FAULT_UNKNOWN] = &in->unknown_tokens,
+        [FAULT_LATE] = &in->late_completions,
+        [FAULT_BAD] = &in->bad_results,
+        [FAULT_NOT_SETTLED] = &in->unknown_by_host,
+        [FAULT_NOT_TAKEN] = &in->not_sent_by_host,
+    };
+    return all[f];
+}
+
+uint64_t inst_fault(const struct plugin_instance *in, enum fault f)
+{
+    return atomic_load(fault_of((struct plugin_instance *)in, f));
+}
+
+void inst_add_fault(struct plugin_instance *in, enum fault f, uint64_t n)
+{
+    static const char *const names[FAULTS_N] = {
+        [FAULT_SLOW] = "campgw_plugin_slow_ops_total",
+        [FAULT_DOUBLE] = "campgw_plugin_double_completions_total",
+        [FAULT_UNKNOWN] = "campgw_plugin_unknown_tokens_total",
+        [FAULT_LATE] = "campgw_plugin_late_completions_total",
+        [FAULT_BAD] = "campgw_plugin_bad_results_total",
+    };
+    if (!n)
+        return;
+    (void)atomic_fetch_add(fault_of(in, f), n);
+    const char *const labels[] = {in->name, "process"};
+    if (names[f])
+        metric_add(metric_get(names[f], labels, f == FAULT_SLOW ? 2 : 1), (double)n);
+}
+
 /* A wrong pointer from a plugin is its bug or ours, never input: stop where it happens. */
 struct plugin_instance *inst_of(const struct cgw_inst *inst)
 {
@@ -80,6 +116,16 @@ void inst_leave(void *inst)
     in->slow_logged_ms = now;
     log_warning("plugin.op.slow", "instance=%s op=%s us=%lld limit_ms=%d", in->name, op ? op : "?",
                 (long long)us, INSTANCE_SLOW_OP_MS);
+}
+
+/* Behind create() and start(): those of an isolated plugin wait for its process, which watches
+ * itself. */
+static void leave_first(struct plugin_instance *in)
+{
+    if (in->plugin->isolated)
+        atomic_store(&in->op_name, NULL);
+    else
+        inst_leave(in);
 }
 
 static const struct loop_hooks hooks = {inst_enter, inst_leave};
@@ -206,7 +252,7 @@ static void create_on_loop(void *arg)
     struct cgw_diag d = {.size = sizeof d};
     inst_enter(in, "create");
     c->rc = in->plugin->channel.create(&host_table, &in->pub, in->conf, &in->ch, &d);
-    inst_leave(in);
+    leave_first(in);
     d.text[sizeof d.text - 1] = d.where[sizeof d.where - 1] = 0;
     if (!c->rc && (c->rc = loop_attach(in->loop, turn, in))) {
         in->plugin->channel.destroy(in->ch);
@@ -312,7 +358,7 @@ static void start_on_loop(void *arg)
     in->started = true;
     inst_enter(in, "start");
     c->rc = in->plugin->channel.start(in->ch);
-    inst_leave(in);
+    leave_first(in);
 }
 
 int instance_start(struct plugin_instance *inst, struct diag *diag)
@@ -338,7 +384,7 @@ void inst_set_drained(struct plugin_instance *in)
     if (atomic_load(&in->taken))
         log_error("plugin.drained.early", "instance=%s unsettled=%u", in->name,
                   atomic_load(&in->taken));
-    settle_rest_unknown(in);
+    settle_rest_unknown(in, "no result from the plugin by the drain deadline");
     (void)pthread_mutex_lock(&in->lock);
     atomic_store(&in->state, INSTANCE_DRAINED);
     (void)pthread_cond_broadcast(&in->drained);

@@ -32,6 +32,17 @@ static void default_health(struct plugin_instance *in, struct cgw_health *h)
     (void)snprintf(h->text, sizeof h->text, "%s", instance_state_name(inst_state(in)));
 }
 
+void health_now(struct plugin_instance *in, struct cgw_health *ret)
+{
+    default_health(in, ret);
+    if (!in->plugin->channel.health || inst_state(in) == INSTANCE_DRAINED)
+        return;
+    inst_enter(in, "health");
+    in->plugin->channel.health(in->ch, ret);
+    inst_leave(in);
+    ret->text[sizeof ret->text - 1] = 0;
+}
+
 static void health_on_loop(void *arg)
 {
     struct health_call *c = arg;
@@ -39,15 +50,8 @@ static void health_on_loop(void *arg)
     bool abandoned = c->abandoned; /* then the instance may be gone */
     (void)pthread_mutex_unlock(&c->lock);
     struct cgw_health h = {.size = sizeof h};
-    if (!abandoned) {
-        default_health(c->in, &h);
-        if (c->in->plugin->channel.health && inst_state(c->in) != INSTANCE_DRAINED) {
-            inst_enter(c->in, "health");
-            c->in->plugin->channel.health(c->in->ch, &h);
-            inst_leave(c->in);
-            h.text[sizeof h.text - 1] = 0;
-        }
-    }
+    if (!abandoned)
+        health_now(c->in, &h);
     (void)pthread_mutex_lock(&c->lock);
     c->health = h;
     c->done = true;

@@ -168,7 +168,7 @@ void settle_by_host(struct plugin_instance *in, uint64_t token, uint32_t result,
     in->sink.complete(in->sink.ctx, in, &r, 1);
 }
 
-void settle_rest_unknown(struct plugin_instance *in)
+void settle_rest_unknown(struct plugin_instance *in, const char *why)
 {
     uint32_t cursor = 0;
     for (;;) {
@@ -183,8 +183,7 @@ void settle_rest_unknown(struct plugin_instance *in)
         (void)pthread_mutex_unlock(&in->lock);
         if (!found)
             return;
-        settle_by_host(in, token, CGW_RES_UNKNOWN, CGW_RESF_ASSUMED,
-                       "no result from the plugin by the drain deadline");
+        settle_by_host(in, token, CGW_RES_UNKNOWN, CGW_RESF_ASSUMED, why);
     }
 }
 

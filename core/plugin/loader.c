@@ -32,10 +32,10 @@ static size_t symbol_size(const void *addr)
     return ((const ElfW(Sym) *)extra)->st_size;
 }
 
-static struct plugin *find_locked(const char *name)
+static struct plugin *find_locked(const char *name, bool isolated)
 {
     for (uint32_t i = 0; i < n_list; i++)
-        if (!strcmp(list[i]->desc.name, name))
+        if (!strcmp(list[i]->desc.name, name) && list[i]->isolated == isolated)
             return list[i];
     return NULL;
 }
@@ -58,7 +58,7 @@ static int open_and_judge(struct plugin *p, const char *file, struct diag *diag)
     int rc = descriptor_accept(exported, symbol_size(exported), file, p, diag);
     if (rc)
         return rc;
-    const struct plugin *twin = find_locked(p->desc.name);
+    const struct plugin *twin = find_locked(p->desc.name, false);
     if (twin)
         return diag_set(diag, CGW_EEXISTS, file,
                         "%s: a plugin named \"%s\" is already loaded from %.100s; load it once",
@@ -105,12 +105,37 @@ int plugin_load(const char *path, struct plugin **ret, struct diag *diag)
     return rc;
 }
 
-struct plugin *plugin_find(const char *name)
+int plugin_adopt(struct plugin *p, struct diag *diag)
 {
     (void)pthread_mutex_lock(&list_lock);
-    struct plugin *p = find_locked(name);
+    bool twin = find_locked(p->desc.name, true) != NULL, full = n_list == PLUGINS_MAX;
+    if (!twin && !full)
+        list[n_list++] = p;
+    (void)pthread_mutex_unlock(&list_lock);
+    if (full)
+        return diag_set(diag, CGW_ELIMIT, p->desc.name,
+                        "%s: %u plugins are loaded already, which is the most", p->desc.name,
+                        PLUGINS_MAX);
+    return twin ? diag_set(diag, CGW_EEXISTS, p->desc.name, "%s: is known already", p->desc.name)
+                : 0;
+}
+
+static struct plugin *find(const char *name, bool isolated)
+{
+    (void)pthread_mutex_lock(&list_lock);
+    struct plugin *p = find_locked(name, isolated);
     (void)pthread_mutex_unlock(&list_lock);
     return p;
+}
+
+struct plugin *plugin_find(const char *name)
+{
+    return find(name, false);
+}
+
+struct plugin *plugin_find_isolated(const char *name)
+{
+    return find(name, true);
 }
 
 struct plugin *plugin_at(uint32_t i)

@@ -25,6 +25,7 @@ struct plugin {
     struct cgw_campaign_ops campaign;
     struct cgw_channel_caps caps;
     uint32_t n_options, n_counters, n_routes;
+    bool isolated; /* described by a process that may load it (isolate.h); dl is NULL */
 };
 
 /**
@@ -36,8 +37,12 @@ struct plugin {
  */
 int plugin_load(const char *path, struct plugin **ret, struct diag *diag) CGW_NODISCARD;
 
-/* NULL when absent. */
+/* Adds one that was described, not loaded; takes it over unless it fails. Same errors. */
+int plugin_adopt(struct plugin *p, struct diag *diag) CGW_NODISCARD;
+
+/* Loaded here, or described by a process: the same file may be both. NULL when absent. */
 struct plugin *plugin_find(const char *name);
+struct plugin *plugin_find_isolated(const char *name);
 /* The i-th accepted plugin in order of loading; NULL past the end. */
 struct plugin *plugin_at(uint32_t i);
 

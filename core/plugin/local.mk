@@ -1,14 +1,26 @@
 core_libcgwcore_a_SOURCES += \
 	core/plugin/campaign.c core/plugin/campaign.h \
-	core/plugin/conf.c core/plugin/conf.h core/plugin/conf_int.h core/plugin/conf_value.c \
+	core/plugin/conf.c core/plugin/conf.h core/plugin/conf_int.h core/plugin/conf_isolation.c core/plugin/conf_value.c \
 	core/plugin/descriptor.c core/plugin/descriptor.h \
+	core/plugin/frame.c core/plugin/frame.h core/plugin/frame_items.c core/plugin/frame_items.h \
+	core/plugin/frame_plugin.c core/plugin/frame_plugin.h \
 	core/plugin/host.h core/plugin/host_int.h core/plugin/host_table.c \
 	core/plugin/instance.c core/plugin/instance_health.c core/plugin/instance_mail.c core/plugin/instance_settle.c core/plugin/instance_submit.c \
+	core/plugin/isolate.c core/plugin/isolate.h core/plugin/isolate_check.c core/plugin/isolate_describe.c core/plugin/isolate_int.h \
+	core/plugin/isolate_ops.c core/plugin/isolate_out.c core/plugin/isolate_spawn.c core/plugin/isolate_take.c \
 	core/plugin/loader.c core/plugin/loader.h \
 	core/plugin/loop.c core/plugin/loop.h \
 	core/plugin/registry.c core/plugin/registry.h \
 	core/plugin/sandbox.c core/plugin/sandbox.h \
 	core/plugin/tokens.c core/plugin/tokens.h
+
+# The process of an isolated instance: the same host, loader and address rules; no database, no HTTP.
+pkglibexec_PROGRAMS += campgw-plugin-host
+campgw_plugin_host_SOURCES = core/plugin_host.c \
+	core/plugin/confine.c core/plugin/confine.h core/plugin/confine_calls.c core/plugin/confine_files.c \
+	core/plugin/inside.h core/plugin/inside_link.c core/plugin/inside_rpc.c core/plugin/inside_take.c
+campgw_plugin_host_CPPFLAGS = $(CORE_CPPFLAGS) $(LIBSECCOMP_CFLAGS)
+campgw_plugin_host_LDADD = core/libcgwcore.a $(LIBCONFIG_LIBS) $(LIBSODIUM_LIBS) $(LIBCRYPTO_LIBS) $(PHONENUMBER_LIBS) $(LIBSECCOMP_LIBS) -lstdc++
 
 # The checker: host and loader of the gateway, the template engine of core/content, no database.
 bin_PROGRAMS += campgw-plugin-check

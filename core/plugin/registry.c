@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/word.h"
 #include "plugin/sandbox.h"
+#include "plugin/isolate.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,32 +130,49 @@ static int campaign_create(struct registry *r, const struct plugin *p, struct di
     return rc;
 }
 
-static int need_plugin(struct registry *r, const struct places *at, const char *name,
-                       const config_setting_t *s, struct plugin **ret, struct diag *diag)
+/* The path of the file that a name in the configuration stands for. */
+static int plugin_path(const struct places *at, const char *name, const char *where, char *path,
+                       size_t size, struct diag *diag)
 {
-    struct plugin *p = plugin_find(name);
-    char where[sizeof diag->where];
-    char path[1024];
-    (void)place_of(s, where, sizeof where);
-    if (!p && (!*name || strchr(name, '/')))
+    if (!*name || strchr(name, '/'))
         return diag_set(diag, CGW_EINVAL, where,
                         "\"%.60s\" is no plugin name; write the file name without path and .so",
                         name);
-    if (!p && !at->plugin_dir)
+    if (!at->plugin_dir)
         return diag_set(diag, CGW_ENOTFOUND, where, "plugin %s: plugins.directory is not set",
                         name);
-    if (!p) {
-        if (snprintf(path, sizeof path, "%s/%s.so", at->plugin_dir, name) >= (int)sizeof path)
-            return diag_set(diag, CGW_EINVAL, where, "plugin %.60s: the path is too long", name);
-        int rc = plugin_load(path, &p, diag);
-        if (rc) {
-            if (diag)
-                (void)snprintf(diag->where, sizeof diag->where, "%s", where);
-            return rc;
-        }
-        log_info("plugin.loaded", "plugin=%s version=%s abi=%u.%u", name, p->desc.version,
-                 p->desc.abi.abi_major, p->desc.abi.abi_minor);
-    }
+    if (snprintf(path, size, "%s/%s.so", at->plugin_dir, name) >= (int)size)
+        return diag_set(diag, CGW_EINVAL, where, "plugin %.60s: the path is too long", name);
+    return 0;
+}
+
+/* Loads the file, or with `how` asks a process of its own what it is. */
+static int get_plugin(const char *path, const struct conf_isolation *how, const char *where,
+                      struct plugin **ret, struct diag *diag)
+{
+    int rc = how ? isolate_describe(path, how, ret, diag) : plugin_load(path, ret, diag);
+    if (rc && diag)
+        (void)snprintf(diag->where, sizeof diag->where, "%s", where);
+    if (!rc)
+        log_info("plugin.loaded", "plugin=%s version=%s abi=%u.%u isolation=%s", (*ret)->desc.name,
+                 (*ret)->desc.version, (*ret)->desc.abi.abi_major, (*ret)->desc.abi.abi_minor,
+                 how ? "process" : "none");
+    return rc;
+}
+
+static int need_plugin(struct registry *r, const struct places *at, const char *name,
+                       const struct conf_isolation *how, const config_setting_t *s,
+                       struct plugin **ret, struct diag *diag)
+{
+    struct plugin *p = how ? plugin_find_isolated(name) : plugin_find(name);
+    char where[sizeof diag->where];
+    char path[1024];
+    (void)place_of(s, where, sizeof where);
+    int rc = p ? 0 : plugin_path(at, name, where, path, sizeof path, diag);
+    if (!p && !rc)
+        rc = get_plugin(path, how, where, &p, diag);
+    if (rc)
+        return rc;
     *ret = p;
     return campaign_create(r, p, diag);
 }
@@ -169,7 +187,7 @@ static int load_listed(struct registry *r, const config_t *cfg, const struct pla
     for (int i = 0; i < n && !rc; i++) {
         struct plugin *p;
         const char *name = config_setting_get_string_elem(load, i);
-        rc = name ? need_plugin(r, at, name, load, &p, diag)
+        rc = name ? need_plugin(r, at, name, NULL, load, &p, diag)
                   : complain(load, diag, "plugins.load must be a list of strings in quotes", "");
     }
     return rc;
@@ -201,15 +219,21 @@ static int read_instance(struct registry *r, const config_setting_t *g, const st
         return complain(
             g, diag, "an instance names its plugin: plugin = \"channel_…\"; missing in instance ",
             name);
-    int rc = need_plugin(r, at, plugin, g, ret_plugin, diag);
-    if (rc)
-        return rc;
-    if (!plugin_is_channel(*ret_plugin))
-        return complain(
+    struct conf_isolation how;
+    int rc = conf_isolation_from_group(name, g, !isolate_is_own(plugin), &how, diag);
+    if (!rc)
+        rc = need_plugin(r, at, plugin, how.process ? &how : NULL, g, ret_plugin, diag);
+    if (!rc && !plugin_is_channel(*ret_plugin))
+        rc = complain(
             g, diag,
             "is a campaign plugin, which has no instances; put it into plugins.load: ", plugin);
     *ret_name = name;
-    return conf_from_group(*ret_plugin, name, g, at->cred_dir, ret_conf, diag);
+    if (!rc)
+        rc = conf_from_group(*ret_plugin, name, g, at->cred_dir, ret_conf, diag);
+    if (!rc)
+        conf_set_isolation(*ret_conf, &how);
+    conf_isolation_done(&how);
+    return rc;
 }
 
 static int add_at(struct registry *r, const struct plugin *p, const char *name,

@@ -2,7 +2,7 @@
 """bench.py - the rows of scripts/bench: what each measures, its standard sizes and its targets; prints, compares, saves.
 
 Everything a row starts shares the cores: rates are the machine's, the cpu_us_… figures are the product's (1 µs a contact = 1 ms per
-1,000). Rows are written in bench_load.py, bench_life.py, bench_email.py, bench_kannel.py, bench_mms.py, bench_ivr.py, bench_soak.py and bench_task.py.
+1,000). Rows are written in bench_load.py, bench_life.py, bench_email.py, bench_isolation.py, bench_kannel.py, bench_mms.py, bench_ivr.py, bench_soak.py and bench_task.py.
 """
 import argparse
 import collections
@@ -14,6 +14,7 @@ import sys
 
 import bench_ivr
 import bench_email
+import bench_isolation
 import bench_kannel
 import bench_life
 import bench_load
@@ -53,6 +54,8 @@ ROWS = (
     Row("email", "channel_email alone: mails of 4 KB to smtp-sink, 8 connections", bench_email.email, {"contacts": 50000},
         (("messages_per_cpu_s", "≥", 6000), ("messages_per_s", "≥", 3000))),
     Row("task", "contacts that agents pull: made, taken, reported", bench_task.task, {"contacts": 20000}, (("tasks_per_s", "≥", 2000), ("leases_per_s", "≥", 500))),
+    Row("isolation", "a channel inside the gateway and in a process of its own", bench_isolation.isolation, {"messages": 200000, "contacts": 50000},
+        (("campaign_cpu_ratio", "≤", 2),)),
     Row("soak", "half speed with faults for long: memory, vacuum, partitions, counters", bench_soak.soak, {"minutes": 60, "contacts": 200000},
         (("rss_ratio", "≤", 1.1), ("counter_drift", "≤", 0), ("partitions_missing", "≤", 0))),
     Row("crash", "tests/scenario/crash_matrix.py with many rounds", bench_soak.crash, {"rounds": 200, "seed": 1, "contacts": 2000}, (("twice", "≤", 0), ("in_doubt_round_max", "≤", 1100))),
@@ -110,9 +113,8 @@ def parser():
     rows = "\n".join("  %-9s %s%s" % (r.name, r.what, " (%s)" % sizes_text(r.sizes) if r.sizes else "") for r in ROWS)
     ap = argparse.ArgumentParser(prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter, description="Measures one row:\n" + rows)
     ap.add_argument("row", nargs="?", default="campaign", choices=[r.name for r in ROWS], metavar="ROW", help="standard: campaign")
-    for name, words in (("contacts", "people in the audience"), ("base", "customers known; standard: as many as contacts"), ("rows", "rows of the upload, list or log"),
-                        ("rounds", "repetitions"), ("minutes", "how long"), ("seed", "of chance"),
-                        ("messages", "sent as fast as it goes"), ("rate", "messages a second to hold"), ("seconds", "how long to hold it")):
+    for name, words in (("contacts", "people in the audience"), ("base", "customers known; standard: as many as contacts"), ("rows", "rows of the upload, list or log"), ("messages", "messages through one channel"),
+                        ("rounds", "repetitions"), ("minutes", "how long"), ("seed", "of chance"), ("rate", "messages a second to hold"), ("seconds", "how long to hold it")):
         ap.add_argument("--" + name, type=number, help=words)
     ap.add_argument("--json", action="store_true", help="only the last line: one object")
     ap.add_argument("--save", action="store_true", help="keep the figures in tests/bench/results")
@@ -138,7 +140,7 @@ def options():
     ap = parser()
     opts = ap.parse_args()
     row = next(r for r in ROWS if r.name == opts.row)
-    for name in ("contacts", "base", "rows", "rounds", "minutes", "seed", "messages", "rate", "seconds"):
+    for name in ("contacts", "base", "rows", "messages", "rounds", "minutes", "seed", "rate", "seconds"):
         given = getattr(opts, name)
         if given is not None and name not in row.sizes:
             ap.error("the row %s has no --%s; it has %s" % (row.name, name, " ".join("--" + k for k in row.sizes) or "no size"))

@@ -5,7 +5,7 @@
 
 # What building and running needs, Debian 12 names. README.md says why each.
 cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libical-dev libjansson-dev
-libmicrohttpd-dev libphonenumber-dev libpq-dev libre-dev librem-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
+libmicrohttpd-dev libphonenumber-dev libpq-dev libre-dev librem-dev libseccomp-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
 cgw_packages_run='postgresql-15 python3 util-linux'
 cgw_packages_test='libcriterion-dev openssl curl faketime sip-tester espeak-ng'
 cgw_packages_lint='clang clang-tidy cppcheck' # for scripts/test --all; the level skips what is not there

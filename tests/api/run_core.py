@@ -589,6 +589,7 @@ class Nouns(Case):
         self.assertEqual(DAEMON.get("/api/v1/channels").json["data"][0]["name"], "loop-a")
         self.assertEqual(DAEMON.get("/api/v1/plugins/channel_loopback").json["kind"], "channel")
         self.refused(DAEMON.get("/api/v1/plugins/nope"), 404, "not-found")
+        self.refused(DAEMON.request("POST", "/api/v1/channels/nope/restart"), 404, "not-found")
 
 
 class Trouble(Case):

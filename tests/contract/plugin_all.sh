@@ -6,6 +6,8 @@ fixtures=tests/fixtures/plugins/.libs
 loopback=plugins/channel_loopback/.libs
 broadcast=plugins/campaign_broadcast/.libs
 n=0 bad=0
+CAMPGW_PLUGIN_HOST=$PWD/campgw-plugin-host
+export CAMPGW_PLUGIN_HOST
 
 # Renumbers the inner streams, so that together they are one.
 run() {
@@ -24,6 +26,8 @@ run() {
 run tests/contract/plugin_refusals "$fixtures"
 run tests/contract/plugin_conf "$loopback/channel_loopback.so"
 run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so"
+run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so" isolated
+run tests/contract/plugin_isolated "$fixtures/hostile.so" "$fixtures/hostile_v2.so" "$loopback/channel_loopback.so"
 run tests/stress/race_base
 run tests/stress/race_instance "$loopback/channel_loopback.so"
 run "$here/plugin_check_verdicts.sh" ./campgw-plugin-check "$fixtures" "$loopback" "$broadcast"

@@ -85,6 +85,15 @@ ok $? "without a sin the same campaign passes"
 ok $? "without a sin the same plugin passes"
 "$checker" "$3/channel_loopback.so" >/dev/null
 ok $? "channel_loopback passes"
+for plugin in "$rogue" "$3/channel_loopback.so"; do
+    "$checker" --isolated "$plugin" >/dev/null
+    ok $? "$(basename "$plugin") passes in a process of its own"
+done
+for sin in double silent unknown_token; do
+    "$checker" --isolated --option "sin=$sin" --only submit.one_result_per_message "$rogue" >/dev/null
+    [ $? -eq 1 ]
+    ok $? "$sin is found there too"
+done
 "$checker" "$4/campaign_broadcast.so" >/dev/null
 ok $? "campaign_broadcast passes"
 "$checker" --json "$4/campaign_broadcast.so" | python3 -c 'import json, sys; r = json.load(sys.stdin); sys.exit(not r["passed"] or r["failed"])'

@@ -1,5 +1,6 @@
 # Contract tests of loader, options, host and checker; TAP (AM_TAP driver or plain exit status), no database.
-check_PROGRAMS += tests/contract/plugin_refusals tests/contract/plugin_conf tests/contract/plugin_host
+check_PROGRAMS += tests/contract/plugin_refusals tests/contract/plugin_conf tests/contract/plugin_host \
+	tests/contract/plugin_isolated
 tests_contract_plugin_refusals_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_contract_plugin_refusals_SOURCES = tests/contract/plugin_refusals.c
 tests_contract_plugin_refusals_LDADD = $(CORE_LIBS)
@@ -9,6 +10,9 @@ tests_contract_plugin_conf_LDADD = $(tests_contract_plugin_refusals_LDADD)
 tests_contract_plugin_host_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_contract_plugin_host_SOURCES = tests/contract/plugin_host.c
 tests_contract_plugin_host_LDADD = $(tests_contract_plugin_refusals_LDADD)
+tests_contract_plugin_isolated_CPPFLAGS = $(CORE_CPPFLAGS)
+tests_contract_plugin_isolated_SOURCES = tests/contract/plugin_isolated.c
+tests_contract_plugin_isolated_LDADD = $(tests_contract_plugin_refusals_LDADD)
 
 # One script runs them all, since each needs to be told where libtool left the plugins:
 #   tests/contract/plugin_refusals tests/fixtures/plugins/.libs

@@ -11,6 +11,7 @@ check_PROGRAMS += \
 	tests/fuzz/replay_api \
 	tests/fuzz/replay_config \
 	tests/fuzz/replay_csv \
+	tests/fuzz/replay_frame \
 	tests/fuzz/replay_json \
 	tests/fuzz/replay_optout \
 	tests/fuzz/replay_template \
@@ -27,6 +28,9 @@ tests_fuzz_replay_config_LDADD = $(CORE_LIBS)
 tests_fuzz_replay_csv_SOURCES = tests/fuzz/fuzz_csv.c
 tests_fuzz_replay_csv_CPPFLAGS = $(REPLAY_CPPFLAGS)
 tests_fuzz_replay_csv_LDADD = $(CORE_LIBS)
+tests_fuzz_replay_frame_SOURCES = tests/fuzz/fuzz_frame.c
+tests_fuzz_replay_frame_CPPFLAGS = $(REPLAY_CPPFLAGS)
+tests_fuzz_replay_frame_LDADD = $(CORE_LIBS)
 tests_fuzz_replay_json_SOURCES = tests/fuzz/fuzz_json.c
 tests_fuzz_replay_json_CPPFLAGS = $(REPLAY_CPPFLAGS)
 tests_fuzz_replay_json_LDADD = $(CORE_LIBS)
@@ -80,6 +84,7 @@ noinst_PROGRAMS += \
 	tests/fuzz/fuzz_api \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_csv \
+	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_optout \
 	tests/fuzz/fuzz_template \
@@ -96,6 +101,9 @@ tests_fuzz_fuzz_config_LDADD = $(CORE_LIBS)
 tests_fuzz_fuzz_csv_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_csv_LDADD = $(CORE_LIBS)
+tests_fuzz_fuzz_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_frame_LDADD = $(CORE_LIBS)
 tests_fuzz_fuzz_json_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_json_LDADD = $(CORE_LIBS)

@@ -26,7 +26,7 @@ class Waves(harness.Field):
         cls.records = {k: os.path.join(cls.gateway.dir, k + ".txt") for k in KINDS}
         cls.callback = stack.free_port()
         cls.config = {"callback": {"listen": "127.0.0.1", "port": cls.callback}, "plugins": {**base["plugins"], "directory": plugins},
-                      "instances": base["instances"] + [{"name": "lo-" + k, "plugin": "loopback_" + k, "record": cls.records[k]} for k in KINDS]}
+                      "instances": base["instances"] + [{"name": "lo-" + k, "plugin": "loopback_" + k, "record": cls.records[k], "isolation": "none"} for k in KINDS]}
 
     @classmethod
     def route(cls, **more):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/stress/local.mk - programs that measure, run by hand or by scripts/bench, and programs that race.
-stress_tools = tests/stress/bench_policy tests/stress/http_pump
+stress_tools = tests/stress/bench_policy tests/stress/bench_isolation tests/stress/http_pump
 check_PROGRAMS += $(stress_tools)
 tests_stress_bench_policy_CPPFLAGS = $(CORE_CPPFLAGS)
 tests_stress_bench_policy_LDADD = $(CORE_LIBS)
+tests_stress_bench_isolation_CPPFLAGS = $(CORE_CPPFLAGS)
+tests_stress_bench_isolation_LDADD = $(CORE_LIBS)
 if WITH_MMS
 mms_stress_tools = tests/stress/bench_mms
 check_PROGRAMS += $(mms_stress_tools)
