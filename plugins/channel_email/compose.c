@@ -303,9 +303,12 @@ int compose(const struct compose_conf *c, const struct email_key *key, const cha
     *ret = (struct compose_mail){.text.max = COMPOSE_TEXT_MAX};
     sort_parts(m, &parts);
     email_token_make(key, EMAIL_FOR_LEAVE, id, token);
-    if (c->unsubscribe_url)
-        (void)snprintf(w.link, sizeof w.link, "%s%ct=%s", c->unsubscribe_url,
-                       strchr(c->unsubscribe_url, '?') ? '&' : '?', token);
+    if (c->unsubscribe_url) {
+        char person[EMAIL_SEALED_MAX];
+        email_person_seal(key, id, m->to.text, m->to.len, person);
+        (void)snprintf(w.link, sizeof w.link, "%s%ct=%s.%s", c->unsubscribe_url,
+                       strchr(c->unsubscribe_url, '?') ? '&' : '?', token, person);
+    }
     put_header(&w, &parts, token, now_utc_ms);
     if (parts.n_attached) {
         open_multipart(&w, "mixed", 'm');

@@ -11,7 +11,7 @@
 
 #define COMPOSE_PIECES (2 * CGW_PARTS_MAX + 1)
 #define COMPOSE_TEXT_MAX ((size_t)8 << 20) /* bytes of a mail without its media */
-#define COMPOSE_LINK_MAX 600u
+#define COMPOSE_LINK_MAX 900u
 #define COMPOSE_PLACEHOLDER "%unsubscribe_url%" /* in TEXT and HTML: the link of this message */
 
 struct compose_conf { /* texts borrowed; NULL = not set */

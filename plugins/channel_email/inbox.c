@@ -70,24 +70,25 @@ static bool pass_receipt(struct email_channel *e, const struct report *r, uint64
     return e->host->receipt(e->inst, &item, 1) == 1;
 }
 
-/* person may be wrong or missing when the message is known: then it alone says who. */
+/* person may be wrong or missing when the message is known: then it alone says who, unless the
+ * person stands in what we sealed ourselves. */
 static bool pass_inbound(struct email_channel *e, uint32_t kind, const struct report *r,
                          const struct cgw_part *parts, uint32_t n_parts, const char *peer_id,
                          uint64_t ack)
 {
     bool known = r->id[0] != 0;
-    struct cgw_inbound item = {.size = sizeof item,
-                               .kind = kind,
-                               .from =
-                                   known && kind != CGW_IN_TEXT ? mailbox("") : mailbox(r->person),
-                               .to = mailbox(e->compose.from ? e->compose.from : ""),
-                               .n_parts = n_parts,
-                               .parts = parts,
-                               .sub = kind == CGW_IN_COMPLAINT ? CGW_SUB_COMPLAINT : 0,
-                               .peer_id = peer_id,
-                               .arrived_utc_ms = e->host->now_utc_ms(),
-                               .ack = ack,
-                               .provider_id = known ? r->id : NULL};
+    struct cgw_inbound item = {
+        .size = sizeof item,
+        .kind = kind,
+        .from = known && kind != CGW_IN_TEXT && !r->sealed ? mailbox("") : mailbox(r->person),
+        .to = mailbox(e->compose.from ? e->compose.from : ""),
+        .n_parts = n_parts,
+        .parts = parts,
+        .sub = kind == CGW_IN_COMPLAINT ? CGW_SUB_COMPLAINT : 0,
+        .peer_id = peer_id,
+        .arrived_utc_ms = e->host->now_utc_ms(),
+        .ack = ack,
+        .provider_id = known ? r->id : NULL};
     return e->host->inbound(e->inst, &item, 1) == 1;
 }
 
@@ -181,12 +182,20 @@ static void on_report(void *ch, const struct cgw_http_request *req)
 
 /* ---- the link ---- */
 
-static bool link_token(const struct email_channel *e, const char *query, char *id)
+/* t=TOKEN, or t=TOKEN.PERSON: the message, and whom it was for. */
+static bool link_token(const struct email_channel *e, const char *query, struct report *r)
 {
     for (const char *p = query; p; p = strchr(p, '&')) {
         p += *p == '&';
-        if (p[0] == 't' && p[1] == '=')
-            return email_token_read(&e->key, EMAIL_FOR_LEAVE, p + 2, strcspn(p + 2, "&"), id);
+        if (p[0] != 't' || p[1] != '=')
+            continue;
+        const char *token = p + 2, *end = token + strcspn(token, "&"),
+                   *dot = token + strcspn(token, ".&");
+        if (!email_token_read(&e->key, EMAIL_FOR_LEAVE, token, (size_t)(dot - token), r->id))
+            return false;
+        r->sealed = dot < end &&
+                    email_person_open(&e->key, r->id, dot + 1, (size_t)(end - dot - 1), r->person);
+        return true;
     }
     return false;
 }
@@ -197,7 +206,7 @@ static void on_link(void *ch, const struct cgw_http_request *req)
     struct report r = {.kind = REPORT_LEAVE};
     char peer[EMAIL_ID_LEN + 8];
     uint64_t request = req->id;
-    if (!link_token(e, req->query, r.id)) {
+    if (!link_token(e, req->query, &r)) {
         e->host->count(e->inst, C_FORGED, 1);
         answer(e, request, 404, TEXT_TYPE, "This link is not valid.\n");
         return;

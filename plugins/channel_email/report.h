@@ -25,6 +25,7 @@ enum report_kind {
 struct report {
     enum report_kind kind;
     char id[EMAIL_ID_LEN + 1]; /* our message; "" = not known */
+    bool sealed;               /* person stands in our own link */
     bool forged;               /* it bore an address like ours whose proof is wrong */
     uint32_t result, sub;      /* BOUNCE: CGW_RES_*, CGW_SUB_* */
     struct email_status status;

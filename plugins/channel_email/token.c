@@ -50,6 +50,8 @@ int email_key_init(struct email_key *k, const char *secret)
     (void)crypto_generichash_init(&st, salted, sizeof salted, sizeof k->mac);
     (void)crypto_generichash_update(&st, secret ? (const unsigned char *)secret : own, len);
     (void)crypto_generichash_final(&st, k->mac, sizeof k->mac);
+    (void)crypto_generichash(k->seal, sizeof k->seal, (const unsigned char *)"person", 6, k->mac,
+                             sizeof k->mac);
     randombytes_buf(&k->run, sizeof k->run);
     k->serial = 0;
     return 0;
@@ -101,6 +103,44 @@ bool email_token_read(const struct email_key *k, char use, const char *text, siz
     memcpy(ret_id, given, EMAIL_ID_LEN);
     ret_id[EMAIL_ID_LEN] = 0;
     return true;
+}
+
+/* The id is the nonce: it names one message, which has one person. */
+static void nonce_of(const char *id, unsigned char nonce[crypto_secretbox_NONCEBYTES])
+{
+    (void)crypto_generichash(nonce, crypto_secretbox_NONCEBYTES, (const unsigned char *)id,
+                             EMAIL_ID_LEN, NULL, 0);
+}
+
+void email_person_seal(const struct email_key *k, const char *id, const char *address, size_t len,
+                       char out[EMAIL_SEALED_MAX])
+{
+    unsigned char nonce[crypto_secretbox_NONCEBYTES],
+        box[EMAIL_PERSON_MAX + crypto_secretbox_MACBYTES];
+    out[0] = 0;
+    if (len > EMAIL_PERSON_MAX)
+        return;
+    nonce_of(id, nonce);
+    (void)crypto_secretbox_easy(box, (const unsigned char *)address, len, nonce, k->seal);
+    (void)sodium_bin2base64(out, EMAIL_SEALED_MAX, box, len + crypto_secretbox_MACBYTES,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+bool email_person_open(const struct email_key *k, const char *id, const char *text, size_t len,
+                       char out[EMAIL_PERSON_MAX + 1])
+{
+    unsigned char nonce[crypto_secretbox_NONCEBYTES],
+        box[EMAIL_PERSON_MAX + crypto_secretbox_MACBYTES];
+    size_t n = 0;
+    if (sodium_base642bin(box, sizeof box, text, len, NULL, &n, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        n < crypto_secretbox_MACBYTES)
+        return false;
+    nonce_of(id, nonce);
+    if (crypto_secretbox_open_easy((unsigned char *)out, box, n, nonce, k->seal) != 0)
+        return false;
+    out[n - crypto_secretbox_MACBYTES] = 0;
+    return strlen(out) == n - crypto_secretbox_MACBYTES;
 }
 
 bool email_token_find(const struct email_key *k, char use, const char *text,

@@ -17,8 +17,13 @@
 #define EMAIL_FOR_BOUNCE 'b' /* b+TOKEN@bounce_domain: envelope sender (VERP) */
 #define EMAIL_FOR_LEAVE 'u'  /* the one-click link, and u+TOKEN@bounce_domain */
 
+/* The link also carries whom it is for, sealed: it must still work when the message is forgotten
+ * (retention), or when nobody knows whether it was sent at all. */
+#define EMAIL_PERSON_MAX 254u /* bytes of an address (RFC 5321 4.5.3.1.3, without < and >) */
+#define EMAIL_SEALED_MAX 364u /* base64url of the address and 16 bytes of proof, with its NUL */
+
 struct email_key {
-    unsigned char mac[32];
+    unsigned char mac[32], seal[32];
     uint64_t run, serial; /* no id is used twice, not even after a restart */
 };
 
@@ -31,6 +36,13 @@ void email_token_make(const struct email_key *k, char use, const char *id,
  * wrong with the proof. */
 bool email_token_read(const struct email_key *k, char use, const char *text, size_t len,
                       char ret_id[EMAIL_ID_LEN + 1]);
+/* The address of the message `id`, sealed; "" when it is too long. An id names one message, so
+ * nothing else is ever sealed under it. */
+void email_person_seal(const struct email_key *k, const char *id, const char *address, size_t len,
+                       char out[EMAIL_SEALED_MAX]);
+/* Back again; false when it was not made for this id by us. */
+bool email_person_open(const struct email_key *k, const char *id, const char *text, size_t len,
+                       char out[EMAIL_PERSON_MAX + 1]);
 /* The first "USE+TOKEN@" in a text, as it stands in address headers. */
 bool email_token_find(const struct email_key *k, char use, const char *text,
                       char ret_id[EMAIL_ID_LEN + 1]);

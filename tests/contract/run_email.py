@@ -98,7 +98,7 @@ class Sending(Case):
         self.assertEqual((m["To"], m["Reply-To"], m["List-Id"], m["X-Campaign"]), ("ann@a.example", "ask@shop.example", "<news.shop.example>", "spring"))
         self.assertEqual(m["List-Unsubscribe-Post"], "List-Unsubscribe=One-Click")
         link, mailto = re.fullmatch(r"<(https://[^>]+)>, <(mailto:[^>]+)>", re.sub(r"\s+", " ", m["List-Unsubscribe"])).groups()
-        token = re.fullmatch(re.escape(URL) + r"\?t=([a-z2-7]{26}-[a-z2-7]{16})", link).group(1)
+        token = re.fullmatch(re.escape(URL) + r"\?t=([a-z2-7]{26}-[a-z2-7]{16})\.[A-Za-z0-9_-]{24,}", link).group(1)
         self.assertEqual(mailto, "mailto:u+%s@b.shop.example?subject=unsubscribe" % token)
         self.assertTrue(token.startswith(r["id"]))
         self.assertEqual(m.get_content().replace("\r\n", "\n").rstrip("\n"), "Zeile 1\n.\n.. Punkte\nGrüße %s" % link)
@@ -591,6 +591,14 @@ class Reports(Case):
             self.assertIn("unsubscribed", page)
             i = self.d.event("inbound")
             self.assertEqual((i["kind"], i["id"], i["from"]), (OPTOUT, self.msg, None))
+
+    def test_the_link_itself_says_whom_it_was_for(self):
+        link = re.search(r"\?t=([A-Za-z0-9_.-]+)", self.mail.replace("=\r\n", "")).group(1)
+        self.assertNotIn("ann", link)
+        for path, person in ((link, "ann@a.example"), (link[:-1], None), (self.token + ".", None)):
+            self.assertEqual(self.call(self.d, "POST", "/cb/mail/u?t=" + path, "x")[0], 200)
+            i = self.d.event("inbound")
+            self.assertEqual((i["kind"], i["id"], i["from"]), (OPTOUT, self.msg, person))
 
     def test_one_click_is_answered_when_it_is_stored(self):
         self.d.set(hold=1)

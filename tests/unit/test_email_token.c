@@ -101,3 +101,38 @@ Test(email_token, an_id_in_references_is_ours_only_with_its_proof_and_left_alone
     cr_assert_not(email_id_find(&k, "<aaaaaaaaaaaaaaaaaaaaaaaaaa@shop.example>", got));
     cr_assert_str_eq(got, "");
 }
+
+Test(email_token, the_person_in_a_link_is_read_by_nobody_else_and_for_no_other_message)
+{
+    struct email_key k = key(secret), other = key("another secret of another gateway");
+    char id[EMAIL_ID_LEN + 1], second[EMAIL_ID_LEN + 1], sealed[EMAIL_SEALED_MAX],
+        got[EMAIL_PERSON_MAX + 1] = "";
+    static const char person[] = "li.wei+news@mail.example";
+    email_id_new(&k, id);
+    email_id_new(&k, second);
+    email_person_seal(&k, id, person, sizeof person - 1, sealed);
+    cr_assert_null(strstr(sealed, "li"));
+    cr_assert(email_person_open(&k, id, sealed, strlen(sealed), got));
+    cr_assert_str_eq(got, person);
+    cr_assert_not(email_person_open(&k, second, sealed, strlen(sealed), got));
+    cr_assert_not(email_person_open(&other, id, sealed, strlen(sealed), got));
+    cr_assert_not(email_person_open(&k, id, sealed, strlen(sealed) - 1, got));
+    sealed[3] = sealed[3] == 'A' ? 'B' : 'A';
+    cr_assert_not(email_person_open(&k, id, sealed, strlen(sealed), got));
+    cr_assert_not(email_person_open(&k, id, "", 0, got));
+}
+
+Test(email_token, the_longest_address_fits_a_link_and_a_longer_one_is_left_out)
+{
+    struct email_key k = key(secret);
+    char id[EMAIL_ID_LEN + 1], sealed[EMAIL_SEALED_MAX], got[EMAIL_PERSON_MAX + 1],
+        person[EMAIL_PERSON_MAX + 2];
+    email_id_new(&k, id);
+    memset(person, 'a', sizeof person - 1);
+    person[EMAIL_PERSON_MAX] = 0;
+    email_person_seal(&k, id, person, EMAIL_PERSON_MAX, sealed);
+    cr_assert(email_person_open(&k, id, sealed, strlen(sealed), got));
+    cr_assert_str_eq(got, person);
+    email_person_seal(&k, id, person, EMAIL_PERSON_MAX + 1, sealed);
+    cr_assert_str_eq(sealed, "");
+}
