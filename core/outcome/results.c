@@ -152,12 +152,25 @@ static void again(struct flush *f, const struct item *it, int64_t delay_ms, int1
     f->wake = true;
 }
 
+/* A telephone that rang, or was in use, was a contact, whoever did not take it: it stays counted.
+ */
+static bool reached_the_person(const struct item *it)
+{
+    return it->sub == CGW_SUB_BUSY || it->sub == CGW_SUB_NO_ANSWER || it->sub == CGW_SUB_REJECTED ||
+           it->sub == CGW_SUB_MACHINE;
+}
+
 static void on_retry(struct flush *f, struct item *it)
 {
     bool throttled = it->flags & CGW_RESF_THROTTLED;
     int16_t tries = (int16_t)(it->contact.tries + !throttled); /* back-pressure is not an attempt */
     if ((!throttled && tries >= it->contact.max_tries) || it->contact.attempt >= ATTEMPTS_MAX) {
-        on_refused(f, it);
+        if (reached_the_person(it)) {
+            it->result = CGW_RES_FAILED;
+            on_final(f, it);
+        } else {
+            on_refused(f, it);
+        }
         return;
     }
     event(f, it, EVENT_RETRY);

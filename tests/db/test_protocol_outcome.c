@@ -370,6 +370,46 @@ Test(outcomes, each_result_leaves_the_echo_row_that_it_should)
 
 /* Without words: what the channel says that a person did. list and reason 0: nothing is forbidden.
  */
+/* The last try of a telephone that rang leaves the reservation where it is; one that reached nobody
+ * gives it back. */
+Test(outcomes, a_telephone_that_rang_counts_as_a_contact_also_when_the_tries_are_used_up)
+{
+    static const struct {
+        uint32_t sub;
+        int kind, released;
+    } cases[] = {{CGW_SUB_NO_ANSWER, EVENT_FAILED, 0},
+                 {CGW_SUB_BUSY, EVENT_FAILED, 0},
+                 {CGW_SUB_REJECTED, EVENT_FAILED, 0},
+                 {CGW_SUB_ROUTE_DOWN, EVENT_REFUSED, 1},
+                 {0, EVENT_REFUSED, 1}};
+    struct world w;
+    make_world(&w, 24, ARRAY_LEN(cases));
+    run_sql("INSERT INTO cap (public_id, name, slot, period, max, zone, active) VALUES "
+            "('cap_rang', 'rang', 30, 2, 9, 'UTC', false) RETURNING 1");
+    decide_all(&w, 1u << 30, 0); /* counted: only then there is something to give back */
+    intend(&w, ARRAY_LEN(cases));
+    struct outcome_writer *o = start();
+    for (int i = 0; i < (int)ARRAY_LEN(cases); i++) {
+        struct outcome_contact c = contact(&w, i);
+        struct cgw_result r = {
+            .size = sizeof r, .result = CGW_RES_REFUSED_RETRY, .sub = cases[i].sub, .code = 480};
+        unsigned want = atomic_load(&n_settled) + 1;
+        c.tries = (int16_t)(c.max_tries - 1);
+        outcome_result(o, &c, w.instance, &r);
+        wait_count(&n_settled, want);
+        cr_assert_eq(number("SELECT kind::int8 FROM contact_event WHERE part = 24 AND contact_id = "
+                            "%" PRId64,
+                            c.contact_id),
+                     cases[i].kind, "case %d", i);
+        cr_assert_eq(number("SELECT count(*) FROM cap_release WHERE part = 24 AND contact_id = "
+                            "%" PRId64,
+                            c.contact_id),
+                     cases[i].released, "case %d", i);
+    }
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_FAILED), ARRAY_LEN(cases));
+}
+
 Test(outcomes, a_complaint_forbids_marketing_and_is_not_answered)
 {
     static const struct {
