@@ -11,7 +11,7 @@ plugins_channel_email_channel_email_la_SOURCES = \
 	plugins/channel_email/inbox.c \
 	plugins/channel_email/instance.h \
 	plugins/channel_email/mime.c plugins/channel_email/mime.h \
-	plugins/channel_email/mime_guard.c plugins/channel_email/mime_guard.h \
+	plugins/mime_guard.c plugins/mime_guard.h \
 	plugins/channel_email/options.c \
 	plugins/channel_email/plugin.c \
 	plugins/channel_email/pool.c \
@@ -22,7 +22,7 @@ plugins_channel_email_channel_email_la_SOURCES = \
 	plugins/channel_email/text.h \
 	plugins/channel_email/token.c plugins/channel_email/token.h
 plugins_channel_email_channel_email_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/core/include \
-	-I$(top_srcdir)/plugins/channel_email $(GMIME_CFLAGS) $(LIBCURL_CFLAGS) $(LIBSODIUM_CFLAGS)
+	-I$(top_srcdir)/plugins/channel_email -I$(top_srcdir)/plugins $(GMIME_CFLAGS) $(LIBCURL_CFLAGS) $(LIBSODIUM_CFLAGS)
 plugins_channel_email_channel_email_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 EMAIL_LIBS = $(GMIME_LIBS) $(LIBCURL_LIBS) $(LIBSODIUM_LIBS)
 plugins_channel_email_channel_email_la_LIBADD = $(EMAIL_LIBS) -lpthread

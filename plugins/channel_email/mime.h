@@ -11,14 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MIME_PARTS_MAX 64u /* parts looked at; a mail with more is cut there */
-#define MIME_DEPTH_MAX 8u  /* multiparts in one another; deeper ones are not looked into */
-/* Above these the mail is refused unparsed (mime_guard.c): */
-#define MIME_NESTING_MAX 256u   /* lines "Content-Type:" */
-#define MIME_FIELDS_MAX 20000u  /* lines that look like a header field */
-#define MIME_MARKS_MAX 5000u    /* lines that begin with "--" */
-#define MIME_FIELD_BYTES 65536u /* of one address field */
-#define MIME_COLONS_MAX 32u     /* ":" in one address field: groups within groups */
+#define MIME_PARTS_MAX 64u      /* parts looked at; a mail with more is cut there */
+#define MIME_DEPTH_MAX 8u       /* multiparts in one another; deeper ones are not looked into */
 #define MIME_PART_BYTES 262144u /* of one part's text */
 
 void mime_init(void);

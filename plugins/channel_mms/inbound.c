@@ -241,7 +241,8 @@ static int read_request(const struct cgw_http_request *req, struct mms_mime **re
     if (!strncasecmp(type, "multipart/", 10)) {
         struct mms_mime *m = *ret_mime = mms_mime_read(type, req->body, req->body_len);
         if (!m) {
-            (void)snprintf(diag->text, sizeof diag->text, "the multipart has no part");
+            (void)snprintf(diag->text, sizeof diag->text,
+                           "the multipart has no part, or is nested beyond reason");
             return CGW_EINVAL;
         }
         data = m->leaves[m->root].data;

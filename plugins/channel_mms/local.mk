@@ -22,9 +22,10 @@ plugins_channel_mms_channel_mms_la_SOURCES = \
 	plugins/channel_mms/report.c \
 	plugins/channel_mms/status.c plugins/channel_mms/status.h \
 	plugins/channel_mms/submit.c \
-	plugins/channel_mms/xml.c plugins/channel_mms/xml.h
+	plugins/channel_mms/xml.c plugins/channel_mms/xml.h \
+	plugins/mime_guard.c plugins/mime_guard.h
 plugins_channel_mms_channel_mms_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/core/include \
-	-I$(top_srcdir)/plugins/channel_mms $(LIBCURL_CFLAGS) $(LIBXML2_CFLAGS) $(GMIME_CFLAGS)
+	-I$(top_srcdir)/plugins/channel_mms -I$(top_srcdir)/plugins $(LIBCURL_CFLAGS) $(LIBXML2_CFLAGS) $(GMIME_CFLAGS)
 plugins_channel_mms_channel_mms_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_channel_mms_channel_mms_la_LIBADD = $(LIBCURL_LIBS) $(LIBXML2_LIBS) $(GMIME_LIBS)
 

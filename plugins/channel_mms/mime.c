@@ -2,6 +2,8 @@
 /* mime.c - see mime.h. */
 #include "mime.h"
 
+#include "mime_guard.h"
+
 #include <gmime/gmime.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,6 +123,8 @@ static void choose_root(struct mms_mime *m, GMimeContentType *type)
 
 struct mms_mime *mms_mime_read(const char *content_type, const char *body, size_t len)
 {
+    if (!mime_guard(body, len))
+        return NULL;
     struct mms_mime *ret = g_new0(struct mms_mime, 1);
     GByteArray *all = g_byte_array_new();
     const char *type = content_type && *content_type ? content_type : "text/xml";

@@ -30,7 +30,8 @@ struct mms_mime {
 };
 
 void mms_mime_global(void);
-/* \return NULL when there is not one leaf. */
+/* \return NULL when there is not one leaf, or the parser would enter itself too often
+ * (mime_guard.h). */
 struct mms_mime *mms_mime_read(const char *content_type, const char *body, size_t len);
 void mms_mime_done(struct mms_mime *m); /* frees it; NULL-safe */
 /* charset parameter of a Content-Type, "" when absent. */

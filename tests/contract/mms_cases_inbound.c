@@ -271,6 +271,26 @@ static void multiparts_of_every_kind(void)
 
 /* ---- strangers ---- */
 
+/* GMime enters itself for each of these: without a guard the process ends here. */
+static void nested_beyond_reason(struct mms_bench *b)
+{
+    const size_t size = 4000000;
+    char *deep = calloc(size, 1);
+    static const char part[] = "--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n",
+                      head[] = "--a\r\nContent-Type: message/rfc822\r\n\r\nFrom: ";
+    for (size_t n = 0; n + sizeof part < size; n += sizeof part - 1)
+        memcpy(deep + n, part, sizeof part - 1);
+    post(b, "multipart/related; boundary=a", deep);
+    check(b->reply_status == 400, "nesting: %s", b->reply);
+    memset(deep, 0, size);
+    memcpy(deep, head, sizeof head - 1);
+    for (size_t n = sizeof head - 1; n + 3 < size; n += 2)
+        memcpy(deep + n, "a:", 2);
+    post(b, "multipart/related; boundary=a", deep);
+    check(b->reply_status == 400, "groups: %s", b->reply);
+    free(deep);
+}
+
 static void hostile_documents(void)
 {
     static const char *const bodies[] = {
@@ -302,6 +322,7 @@ static void hostile_documents(void)
         memcpy(deep + i, "<b/>", 4);
     post(&b, "text/xml", deep);
     check(b.reply_status == 400 && strstr(b.reply, "elements"), "number: %s", b.reply);
+    nested_beyond_reason(&b);
     char *big = malloc(300001);
     memset(big, ' ', 300000);
     big[300000] = '\0';

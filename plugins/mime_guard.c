@@ -4,8 +4,6 @@
  * of 200 KB would end the process. What it does in a loop is bounded here in time. */
 #include "mime_guard.h"
 
-#include "mime.h"
-
 #include <string.h>
 #include <strings.h>
 
