@@ -6,8 +6,8 @@
 # What building and running needs, Debian 12 names. README.md says why each.
 cgw_packages_build='autoconf automake gcc g++ libc6-dev libconfig-dev libcurl4-openssl-dev libgmime-3.0-dev libical-dev libjansson-dev
 libmicrohttpd-dev libphonenumber-dev libpq-dev libre-dev librem-dev libseccomp-dev libsmpp34-dev libsodium-dev libssl-dev libtool libxml2-dev make pkg-config tzdata zlib1g-dev'
-cgw_packages_run='postgresql-15 python3 util-linux'
-cgw_packages_test='libcriterion-dev openssl curl faketime sip-tester espeak-ng'
+cgw_packages_run='espeak-ng postgresql-15 python3 util-linux'
+cgw_packages_test='libcriterion-dev openssl curl faketime sip-tester'
 cgw_packages_lint='clang clang-tidy cppcheck' # for scripts/test --all; the level skips what is not there
 
 # Postfix is a peer of e-mail tests, never a service here. It would push out another mail server of this machine: then it is left away.
@@ -107,7 +107,7 @@ cgw_build() {
 cgw_stage() {
 	cgw_mark="$2/.staged"
 	if [ -e "$cgw_mark" ] && [ -z "$(find "$1" -newer "$cgw_mark" \( -name campgwd -o -name campgwctl -o -name smscsim -o -name mmscsim -o -name '*.so' \) -print | head -n 1)" ] &&
-		[ -z "$(find "$ROOT/sql" "$ROOT/conf" -newer "$cgw_mark" -type f -print | head -n 1)" ]; then
+		[ -z "$(find "$ROOT/sql" "$ROOT/conf" "$ROOT/tests/sim" -newer "$cgw_mark" -type f -print | head -n 1)" ]; then
 		return 0
 	fi
 	rm -rf "$2"
@@ -115,7 +115,7 @@ cgw_stage() {
 	make -s -C "$1" install DESTDIR="$2" >>"$3" 2>&1 || return 1
 	# what an unprivileged server needs from places it may not reach, such as a checkout in /root
 	mkdir -p "$2/side"
-	cp "$1/tests/sim/smscsim" "$1/tests/sim/mmscsim" "$1/tests/sim/simctl" "$ROOT/tests/sim/ivrsim.py" "$ROOT/conf/optout.conf" "$2/side/"
+	cp "$1/tests/sim/smscsim" "$1/tests/sim/mmscsim" "$1/tests/sim/simctl" "$ROOT/tests/sim/mailsim.py" "$ROOT/tests/sim/ivrsim.py" "$ROOT/conf/optout.conf" "$2/side/"
 	chmod -R a+rX "$2"
 	: >"$cgw_mark"
 }

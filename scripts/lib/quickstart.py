@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""quickstart.py - steps 4 to 8 of scripts/quickstart: database, simulator, daemon, one campaign over HTTP, and the proof.
+"""quickstart.py - steps 4 to 8 of scripts/quickstart: database, simulators, daemon, one campaign over HTTP, and the proof; then one over
+all four channels (four_channels.py).
 
 Decides nothing about contacts: it fills rules and lists over the public API, starts the campaign, kills the daemon half way, and
 compares what the gateway says with what the simulator counted by itself.
@@ -16,6 +17,8 @@ import signal
 import sys
 import time
 
+import four_channels
+import peers
 import sample
 import stack
 
@@ -71,7 +74,7 @@ class Story:
     """What a person reads."""
 
     def __init__(self, lang):
-        self.words, self.tty = WORDS[lang], sys.stdout.isatty()
+        self.words, self.tty = {**four_channels.WORDS[lang], **WORDS[lang]}, sys.stdout.isatty()
         self.colour = self.tty and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self.failed, self.bar_open, self.bar_told = 0, False, 0.0
         self.width = shutil.get_terminal_size((100, 24)).columns if self.tty else 100
@@ -108,7 +111,7 @@ class Story:
         self.line("%s %s %s %s %s" % (self.paint("36", ">"), method, path, what + " " * bool(what) + self.paint("2", "->"), self.paint("2", told)))
 
     def bar(self, done, total, rate, note=""):
-        left = "%d:%02d" % divmod(int((total - done) / rate), 60) if rate > 0 else "-:--"
+        left = "%d:%02d" % divmod(int((total - done) / rate), 60) if rate >= 0.5 else "-:--"
         text = "%s/%s %s/s ETA %s  %s" % (number(done), number(total), number(int(rate)), left, note)
         if self.tty:
             full = int(24 * done / total) if total else 0
@@ -136,6 +139,7 @@ class Quickstart:
         self.programs = stack.Programs(build, os.path.join(self.run, "stage"))
         self.sim = stack.Simulator(self.programs.simulator, os.path.join(self.run, "sim"))
         self.gateway = stack.Gateway(self.programs, os.path.join(self.run, "gw"), self.cluster)
+        self.peers = peers.Peers(self.programs, self.run)
         self.api = None
 
     # ---- 4 to 6: what it runs on ----
@@ -163,12 +167,15 @@ class Quickstart:
         self.sim.set(**USUAL_DELAY, receipt_delay_min_ms=100, receipt_delay_max_ms=1200, throttle_permille=0, receipt_late_permille=0,
                      receipt_state="DELIVRD:1")
         self.story.step("simulator", "SMSC 127.0.0.1:%d, %s" % (self.sim.port, self.story.say("rates")), began)
+        began = time.monotonic()
+        self.peers.start(self.gateway)
+        self.story.step("", self.story.say("peers", *(sim.port for sim in self.peers.all)), began)
 
     def daemon(self):
         began, g = time.monotonic(), self.gateway
         port = g.port if g.process.pid and os.path.exists(g.port_file) else stack.free_port(8440)
         before = read(g.conf)
-        g.configure(g.settings(port, self.sim.port, window=WINDOW))
+        g.configure(self.peers.extend(g.settings(port, self.sim.port, window=WINDOW)))
         same = before == read(g.conf) and g.process.pid and os.path.getmtime(os.path.join(self.programs.stage, ".staged")) < os.path.getmtime(g.process.pid_path)
         if not (same and g.is_ready()):
             g.stop()
@@ -187,38 +194,24 @@ class Quickstart:
 
     # ---- 7: the campaign ----
 
-    def named(self, noun, name):
-        return next((x for x in self.api.every("/api/v1/%s?limit=500" % noun) if x["name"] == name), None)
-
-    def rule(self, noun, doc, change=()):
-        """Create it, or bring it up to date when an earlier run made it. The resource."""
-        have = self.named(noun, doc["name"])
-        if not have:
-            return self.api.post("/api/v1/" + noun, doc)
-        if not change:
-            return have
-        path = "/api/v1/%s/%s" % (noun, have["id"])
-        etag = self.api.ask("GET", path).headers["ETag"]
-        return self.api.call("PATCH", path, {k: doc[k] for k in change}, media="application/merge-patch+json", headers={"If-Match": etag})
-
     def rules(self, people):
         now, api = datetime.datetime.now(datetime.timezone.utc), self.api
         api.call("PUT", "/api/v1/customers", body=sample.csv(people), media="text/csv")
-        lst = self.rule("dnd-lists", {"name": "quickstart", "scope": "all"})
+        lst = api.rule("dnd-lists", {"name": "quickstart", "scope": "all"})
         api.post("/api/v1/dnd-lists/%s/entries" % lst["id"], body=sample.csv(of(people, "dnd")), media="text/csv")
         grants = "".join(json.dumps({"msisdn": p.msisdn, "action": "grant", "purpose": "marketing", "source": "quickstart sample"}) + "\n"
                          for p in people if p.group != "unconsented")
         api.post("/api/v1/consents", body=grants.encode(), media="application/x-ndjson")
         # wall-clock hours built from now: home is open now, the other region opens only when the campaign is long over
-        self.rule("calendars", {"name": "quickstart home", "kind": "quiet", "region": sample.HOME[0],
+        api.rule("calendars", {"name": "quickstart home", "kind": "quiet", "region": sample.HOME[0],
                                 "hours": sample.hours_around(now, sample.HOME[1], 2, 4)}, ["hours"])
         region, zone = sample.REGION["closed"]
         half_a_day = now + datetime.timedelta(hours=12)
-        self.rule("calendars", {"name": "quickstart far", "kind": "quiet", "region": region,
+        api.rule("calendars", {"name": "quickstart far", "kind": "quiet", "region": region,
                                 "hours": sample.hours_around(half_a_day, zone, 0, 0)}, ["hours"])
-        self.rule("caps", {"name": "quickstart " + sample.cap_zone(now), "max": 2, "period": "month", "zone": sample.cap_zone(now),
-                           "classes": ["marketing"]})
-        self.rule("routes", {"name": "quickstart", "channel": "sms", "instance": "smsc", "sender": "10690", "sender_kind": "short_code",
+        api.rule("caps", {"name": "quickstart " + sample.cap_zone(now), "max": 2, "period": "month", "zone": sample.cap_zone(now),
+                           "classes": ["marketing"]}, ["max"])
+        api.rule("routes", {"name": "quickstart", "channel": "sms", "instance": "smsc", "sender": "10690", "sender_kind": "short_code",
                              "rate_per_s": RATE_PER_S})
 
     def audience(self, name, rows):
@@ -372,27 +365,32 @@ class Quickstart:
         self.results(cmp, people)
         self.opt_out(people)
         self.why(cmp, people)
+        four_channels.run(self, run)
         s = self.story
+        s.line()
         s.line("%s     %s     %s" % ("http://127.0.0.1:%d" % self.gateway.port, s.say("stop"), s.say("took", int(time.time()) - self.args.began)))
         if s.failed:
             s.line(s.say("failed_checks", s.failed, self.run))
         return 1 if s.failed else 0
 
     def stop(self):
-        running = [p for p in (self.gateway.process, self.sim.process) if p.pid]
+        running = [p for p in (self.gateway.process, self.sim.process, *(sim.process for sim in self.peers.all)) if p.pid]
         self.gateway.stop()
         self.sim.stop()
+        self.peers.stop()
         database = os.path.exists(os.path.join(self.cluster.data, "postmaster.pid"))
         self.cluster.stop()
         return bool(running) or database
 
     def status(self):
-        g, s = self.gateway, self.story
-        for p, where in ((g.process, "http://127.0.0.1:%s" % (read(g.port_file).strip() or "-")), (self.sim.process, "127.0.0.1:%s" % (read(self.sim.port_file).strip() or "-"))):
+        g, s, sims = self.gateway, self.story, (self.sim, *self.peers.all)
+        places = [(g.process, "http://127.0.0.1:%s" % (read(g.port_file).strip() or "-"))]
+        places += [(sim.process, "127.0.0.1:%s" % (read(sim.port_file).strip() or "-")) for sim in sims]
+        for p, where in places:
             s.line("%-11s%s" % (p.name, "pid %d  %s  %s" % (p.pid, where, p.log_path) if p.pid else s.say("not_running")))
         there = os.path.exists(os.path.join(self.cluster.data, "PG_VERSION")) and self.cluster.running()
         s.line("%-11s%s" % ("database", self.cluster.conninfo() if there else s.say("not_running")))
-        return 0 if g.process.pid and self.sim.process.pid and there else 1
+        return 0 if there and all(p.pid for p, _ in places) else 1
 
 
 def of(people, group):

@@ -96,10 +96,10 @@ def write_file(path, text, who=None, mode=0o644):
     os.rename(tmp, path)
 
 
-def free_port(wanted=0):
+def free_port(wanted=0, kind=socket.SOCK_STREAM):
     """`wanted` or the next free port after it; 0 = any."""
     for port in [wanted] if wanted == 0 else list(range(wanted, wanted + 100)) + [0]:
-        with socket.socket() as s:
+        with socket.socket(type=kind) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
@@ -305,14 +305,20 @@ def all_ticks():
 
 
 class Simulator:
-    """tests/sim/smscsim; its switches are described in tests/sim/README.md."""
+    """tests/sim/smscsim; its switches are described in tests/sim/README.md. Other peers are peers.py's: the same life, other switches."""
+    name = "simulator"
+    always = ("--system-id", SMPP_ID, "--password", SMPP_PASSWORD)
 
     def __init__(self, program, directory):
         self.program, self.dir = program, directory
         self.prefix, self.who = servant()
         self.control, self.port_file = os.path.join(directory, "sim.ctl"), os.path.join(directory, "sim.port")
-        self.process = Process("simulator", os.path.join(directory, "sim.pid"), os.path.join(directory, "sim.log"))
+        self.process = Process(self.name, os.path.join(directory, "sim.pid"), os.path.join(directory, "sim.log"))
         self.sock = self.reader = None
+
+    def command(self):
+        """The first words of its command line."""
+        return [self.program]
 
     def start(self, port=0, **knobs):
         make_dir(self.dir, self.who)
@@ -320,8 +326,7 @@ class Simulator:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         self.close()
-        argv = [self.program, "--listen", "127.0.0.1:%d" % port, "--port-file", self.port_file, "--control", self.control, "--system-id", SMPP_ID,
-                "--password", SMPP_PASSWORD]
+        argv = [*self.command(), "--listen", "127.0.0.1:%d" % port, "--port-file", self.port_file, "--control", self.control, *self.always]
         for knob, value in knobs.items():
             argv += ["--" + knob.replace("_", "-"), str(value)]
         self.process.spawn(self.prefix + argv)
@@ -463,6 +468,20 @@ class Api:
             page = self.get(path)
             yield from page["data"]
             path = page.get("next") if page.get("has_more") else None
+
+    def named(self, noun, name):
+        return next((x for x in self.every("/api/v1/%s?limit=500" % noun) if x["name"] == name), None)
+
+    def rule(self, noun, doc, change=()):
+        """Create it, or bring it up to date when it is there. The resource."""
+        have = self.named(noun, doc["name"])
+        if not have:
+            return self.post("/api/v1/" + noun, doc)
+        if not change:
+            return have
+        path = "/api/v1/%s/%s" % (noun, have["id"])
+        etag = self.ask("GET", path).headers["ETag"]
+        return self.call("PATCH", path, {k: doc[k] for k in change}, media="application/merge-patch+json", headers={"If-Match": etag})
 
 
 # ---- daemon ------------------------------------------------------------------------------------------------------------------

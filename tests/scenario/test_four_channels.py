@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""test_four_channels.py - the four channels of the quickstart, with the daemon killed in the middle of a wave: nobody gets any wave twice, what
+peers counted is what the log says, and caps and do-not-disturb hold over all channels.
+"""
+import unittest
+
+import harness
+
+import four_channels
+import peers
+
+STEP_S, KILLED_STEP_S = 5, 8  # between waves; also for a daemon that is killed and started again, and what was in flight
+
+
+class FourChannels(harness.Field):
+    instance = {"window": 20}
+
+    @classmethod
+    def prepare(cls):
+        cls.peers = peers.Peers(cls.programs, cls.dir)
+        if cls.peers.missing:
+            raise unittest.SkipTest("not built: " + " ".join(cls.peers.missing))
+        cls.addClassCleanup(cls.peers.stop)
+        cls.peers.start(cls.gateway)
+        config = cls.peers.extend(cls.gateway.settings(0, cls.sim.port, **cls.instance))
+        cls.config = {k: config[k] for k in ("callback", "instances")}
+
+    @classmethod
+    def route(cls, **more):
+        four_channels.routes(cls.api, with_sms=True)
+
+    def begin(self, number, step_s, without=()):
+        rows = [p for p in four_channels.people(number) if p.group not in without]
+        four_channels.rules(self.api, rows)
+        book = four_channels.Books(self.api, self.sim, self.peers, rows)
+        return book, four_channels.campaign(self.api, "four channels %d" % number, rows, four_channels.picture(number), step_s)
+
+    def kill_in(self, book, channel):
+        """SIGKILL when the wave by this channel has reached half of its people."""
+        people, came = len(book.expected(channel)), lambda: sum((book.sources[channel].reached() - book.before[channel]).values())
+        self.assertTrue(self.until(lambda: came() >= people // 2, 60, 0.01), "the wave by %s does not come" % channel)
+        self.gateway.kill()
+        self.assertLess(came(), people, "the wave by %s was over before the daemon was killed: nothing is proved" % channel)
+        self.gateway.start()
+        self.api.port = self.gateway.port
+
+    def same_on_both_sides(self, book, cmp, doubtful=()):
+        """`doubtful`: channels whose window was cut; there the log may know of people in doubt to whom nothing had gone yet."""
+        for channel, n in book.counts(cmp).items():
+            self.assertEqual((n.repeated, n.wrong), (set(), set()), "%s: people who got it twice; who must not get it" % channel)
+            self.assertEqual((n.log["held"], n.log["waiting"], n.log["pending"]), (book.held(channel), 0, 0), channel)
+            unwritten = n.log["in_doubt"] - n.log["settled"] if channel in doubtful else 0
+            self.assertLessEqual(len(n.missing), unwritten, "%s: %s" % (channel, n.log))
+            self.assertEqual(n.log["submitted"], sum(n.reached.values()) + len(n.missing), channel)
+        self.assertEqual(book.most(), four_channels.CAP)
+        self.assertEqual(sum(s.complaints() for s in self.peers.all), 0, [s.stats() for s in self.peers.all])
+        self.seals_verify()
+
+    def test_every_wave_is_counted_and_what_comes_back_binds_all_channels(self):
+        book, cmp = self.begin(1, STEP_S)
+        self.complete(cmp, 150)
+        self.same_on_both_sides(book, cmp)
+        clicks, bounces = book.of("clicks")[0], book.of("bounces")[0]
+        self.assertEqual(set(book.verdicts(clicks).values()), {"dnd.optout"})
+        self.assertEqual(book.verdicts(bounces)["email"], "dnd.bounce")
+        said, pressed = book.answers(cmp), book.pressed(self.peers)
+        self.assertGreater(pressed["1"], 0)
+        self.assertEqual((said[("keys", "1")], said[("keys", "2")]), (pressed["1"], pressed["2"]))
+        nine = next(p for p in book.of("no_mail") if str(p.msisdn)[-1] == "9")
+        self.assertEqual(set(book.verdicts(nine).values()), {"dnd.optout"}, "who pressed 9 is reached no more, by no channel")
+
+    def test_killed_in_three_waves_nobody_gets_any_wave_twice(self):
+        # not with those who click: whether a click in a mail that is in doubt still finds its person is another question
+        book, cmp = self.begin(2, KILLED_STEP_S, without=("clicks", "bounces"))
+        cut = ("mms", "email", "voice")
+        for channel in cut:
+            self.kill_in(book, channel)
+        # a call has no receipt: who was in one stays in doubt until the validity of the wave is over
+        self.complete(cmp, 150)
+        self.same_on_both_sides(book, cmp, doubtful=cut)
+
+
+if __name__ == "__main__":
+    unittest.main()
