@@ -96,7 +96,7 @@ class Story:
 
     def call(self, method, path, doc, body, answer):
         """One line: what was asked, and the few words of the answer that matter."""
-        what = json.dumps(doc, ensure_ascii=False) if doc else "%s lines" % number(body.count(b"\n")) if body else ""
+        what = json.dumps(doc, ensure_ascii=False) if doc else "%s bytes" % number(len(body)) if body and b"\0" in body else "%s lines" % number(body.count(b"\n")) if body else ""
         told = "%d" % answer.status
         with contextlib.suppress(ValueError, TypeError, AttributeError):
             told += "".join(" %s" % answer.json[k] for k in ("id", "state") if answer.json.get(k) and str(answer.json[k]) not in path)
