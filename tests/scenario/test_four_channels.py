@@ -70,7 +70,7 @@ class FourChannels(harness.Field):
         self.assertEqual(set(book.verdicts(nine).values()), {"dnd.optout"}, "who pressed 9 is reached no more, by no channel")
 
     def test_killed_in_three_waves_nobody_gets_any_wave_twice(self):
-        # not with those who click: whether a click in a mail that is in doubt still finds its person is another question
+        # chance decides whether the one mail that is clicked, or comes back, is among those that the kill cuts off: without these two
         book, cmp = self.begin(2, KILLED_STEP_S, without=("clicks", "bounces"))
         cut = ("mms", "email", "voice")
         for channel in cut:
