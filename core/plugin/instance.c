@@ -384,7 +384,7 @@ void inst_set_drained(struct plugin_instance *in)
     if (atomic_load(&in->taken))
         log_error("plugin.drained.early", "instance=%s unsettled=%u", in->name,
                   atomic_load(&in->taken));
-    settle_rest_unknown(in, "no result from the plugin by the drain deadline");
+    settle_rest(in, "no result from the plugin by the drain deadline");
     (void)pthread_mutex_lock(&in->lock);
     atomic_store(&in->state, INSTANCE_DRAINED);
     (void)pthread_cond_broadcast(&in->drained);

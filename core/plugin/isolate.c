@@ -68,7 +68,7 @@ static void settle_all(struct isolate *s)
     char why[160];
     (void)snprintf(why, sizeof why, "no result: the plugin's process %s", s->status.last_end);
     isolate_out_drop(s);
-    settle_rest_unknown(s->in, why);
+    settle_rest(s->in, why);
     isolate_pending_drop(s);
     for (;;) { /* requests that it held */
         (void)pthread_mutex_lock(&s->in->lock);
@@ -232,6 +232,7 @@ int isolate_bring_up(struct isolate *s)
     if (rc)
         return rc;
     s->generation++;
+    s->documents_before = atomic_load(&s->in->documents);
     memset(s->sent, 0, sizeof s->sent);
     memset(s->room, 0, sizeof s->room);
     s->held = false;
