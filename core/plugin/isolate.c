@@ -272,14 +272,6 @@ static bool overdue(const struct isolate *s, int64_t now)
     return now - s->phase_since_ms > ISOLATE_CREATE_MS;
 }
 
-static bool check_broke(struct isolate *s)
-{
-    (void)pthread_mutex_lock(&s->asking.lock);
-    bool broken = s->asking.broken;
-    (void)pthread_mutex_unlock(&s->asking.lock);
-    return broken;
-}
-
 static void retry(struct isolate *s)
 {
     if (!isolate_bring_up(s))
@@ -296,7 +288,7 @@ void isolate_tick(void *arg)
         retry(s);
     else if (s->phase != ISO_DOWN && overdue(s, now))
         isolate_lost(s, END_HANG, "hung: it did not answer in time");
-    else if (s->phase != ISO_DOWN && check_broke(s))
+    else if (s->phase != ISO_DOWN && atomic_load(&s->asking.broken))
         isolate_lost(s, END_HANG, "hung: a check was not answered in time");
     else if (s->phase == ISO_UP && s->restarting && now >= s->restart_until_ms) {
         s->drained_told = true;

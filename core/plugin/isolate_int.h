@@ -9,6 +9,7 @@
 #include "plugin/frame_plugin.h"
 #include "plugin/host_int.h"
 #include "plugin/isolate.h"
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -51,7 +52,9 @@ struct pending {
 /* check(): one caller at a time. */
 struct asking {
     pthread_mutex_t lock;
-    bool ready, broken; /* locked: there is a process that can be asked; it failed to answer */
+    bool ready;         /* locked: there is a process that can be asked */
+    atomic_bool broken; /* it failed to answer. Not locked: a check may ask for media, which the
+                           loop serves; it must not wait for who waits for it */
     int fd;             /* locked, borrowed */
     struct frame_reader reader; /* locked */
     struct buf out;             /* locked */
