@@ -17,9 +17,9 @@
 #define DRAIN_GRACE_MS 500
 
 /* Sizes of the first release of this MAJOR. */
-#define RESULT_SIZE_FIRST 72u
+#define RESULT_SIZE_FIRST 96u
 #define RECEIPT_SIZE_FIRST 88u
-#define INBOUND_SIZE_FIRST 88u
+#define INBOUND_SIZE_FIRST 96u
 
 /* What the plugin holds as `struct cgw_inst *`. */
 struct cgw_inst {
