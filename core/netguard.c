@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netguard.c - see netguard.h. Linked into campgwd only; without netguard_on() every call passes.
+/* netguard.c - see netguard.h. Linked into campgwd and campgw-plugin-host; without netguard_on()
+ * every call passes.
  */
 #include "netguard.h"
 

@@ -2,6 +2,7 @@
 /* plugin_host.c - campgw-plugin-host: the process of one isolated channel instance. Started by the
  * gateway only, with three sockets as descriptors 3 to 5. Gives up what it will not need, loads the
  * plugin, tells what it is, gets its options and runs it until told to stop. */
+#include "netguard.h"
 #include "plugin/inside.h"
 
 #include "address/address.h"
@@ -37,13 +38,11 @@ struct start {
 static int parse(int argc, char **argv, struct start *s)
 {
     struct confine *c = &s->confine;
-    static const struct option longs[] = {{"parent", required_argument, NULL, 'p'},
-                                          {"memory-mb", required_argument, NULL, 'm'},
-                                          {"gateway", required_argument, NULL, 'g'},
-                                          {"exec", no_argument, NULL, 'x'},
-                                          {"read", required_argument, NULL, 'r'},
-                                          {"write", required_argument, NULL, 'w'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"parent", required_argument, NULL, 'p'},  {"memory-mb", required_argument, NULL, 'm'},
+        {"gateway", required_argument, NULL, 'g'}, {"exec", no_argument, NULL, 'x'},
+        {"sandbox", no_argument, NULL, 's'},       {"read", required_argument, NULL, 'r'},
+        {"write", required_argument, NULL, 'w'},   {NULL, 0, NULL, 0}};
     int ch, rc = 0;
     while ((ch = getopt_long(argc, argv, "", longs, NULL)) != -1 && !rc) {
         if (ch == 'p')
@@ -54,6 +53,8 @@ static int parse(int argc, char **argv, struct start *s)
             c->memory_mb = (uint32_t)strtoul(optarg, NULL, 10);
         else if (ch == 'x')
             c->exec = true;
+        else if (ch == 's')
+            netguard_on(); /* before any thread */
         else if (ch == 'r')
             rc = take_path(c->read, &c->n_read, optarg);
         else if (ch == 'w')

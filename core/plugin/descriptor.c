@@ -7,6 +7,14 @@
 #include "plugin/conf.h"
 #include <string.h>
 
+/* 1.0 as it was frozen; what a later MINOR appends makes these larger than FIRST. */
+_Static_assert(sizeof(struct cgw_plugin_desc) >= DESC_SIZE_FIRST, "members are only appended");
+_Static_assert(sizeof(struct cgw_channel_ops) >= CHANNEL_OPS_SIZE_FIRST,
+               "members are only appended");
+_Static_assert(sizeof(struct cgw_campaign_ops) >= CAMPAIGN_OPS_SIZE_FIRST,
+               "members are only appended");
+_Static_assert(sizeof(struct cgw_channel_caps) >= CAPS_SIZE_FIRST, "members are only appended");
+
 _Static_assert(sizeof(struct cgw_abi_prefix) == 16, "the prefix is frozen for ever");
 
 struct required_op {

@@ -8,9 +8,9 @@
 
 /* Sizes of the first release of this MAJOR: less than that cannot be a descriptor of it. */
 #define DESC_SIZE_FIRST 96u
-#define CHANNEL_OPS_SIZE_FIRST 88u
+#define CHANNEL_OPS_SIZE_FIRST 96u
 #define CAMPAIGN_OPS_SIZE_FIRST 56u
-#define CAPS_SIZE_FIRST 48u
+#define CAPS_SIZE_FIRST 56u
 
 /**
  * Judge the object behind the symbol `cgw_plugin` and copy what this gateway knows of it into *ret

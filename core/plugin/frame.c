@@ -24,6 +24,7 @@ static const struct {
     [FRAME_PING] = {false, SMALL},
     [FRAME_DRAIN] = {false, SMALL},
     [FRAME_STOP] = {false, 0},
+    [FRAME_TALLY] = {false, SMALL},
     [FRAME_TAKEN] = {false, SMALL},
     [FRAME_CHECK] = {false, FRAME_MAX},
     [FRAME_MEDIA_ANSWER] = {false, FRAME_MEDIA_MAX + SMALL},

@@ -51,6 +51,8 @@ enum frame_type {
     FRAME_DRAINED,
     FRAME_CHECKED,
     FRAME_MEDIA, /* on its own socket: size or bytes of a media handle */
+    /* gateway -> plugin's process */
+    FRAME_TALLY,
     FRAME_TYPES
 };
 

@@ -270,6 +270,22 @@ void item_get_check(struct frame *f, struct cgw_check *c)
     (void)snprintf(c->text, sizeof c->text, "%s", frame_get_word(f, sizeof c->text - 1));
 }
 
+void item_put_tally(struct buf *b, const struct cgw_tally *t)
+{
+    frame_u64(b, t->day);
+    frame_u64(b, t->month);
+    frame_u64(b, t->open);
+    frame_u64(b, t->included);
+}
+
+void item_get_tally(struct frame *f, struct cgw_tally *t)
+{
+    *t = (struct cgw_tally){.size = sizeof *t, .day = frame_get_u64(f)};
+    t->month = frame_get_u64(f);
+    t->open = frame_get_u64(f);
+    t->included = frame_get_u64(f);
+}
+
 void item_put_health(struct buf *b, const struct cgw_health *h)
 {
     frame_u32(b, h->up);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frame_items.h - the structures of the plugin contract as frames and back: messages, results,
- * receipts, inbound, requests, checks, health. What is read points into its frame. One function
- * per direction and structure, beside each other, so that they cannot drift apart. Source:
+ * receipts, inbound, requests, checks, tallies, health. What is read points into its frame. One
+ * function per direction and structure, beside each other, so that they cannot drift apart. Source:
  * cgw/channel.h, cgw/host.h. */
 #ifndef PLUGIN_FRAME_ITEMS_H
 #define PLUGIN_FRAME_ITEMS_H
@@ -41,6 +41,9 @@ void item_get_request(struct frame *f, struct cgw_http_request *r, const char **
 
 void item_put_check(struct buf *b, const struct cgw_check *c);
 void item_get_check(struct frame *f, struct cgw_check *c); /* c->encoding points into the frame */
+
+void item_put_tally(struct buf *b, const struct cgw_tally *t);
+void item_get_tally(struct frame *f, struct cgw_tally *t);
 
 void item_put_health(struct buf *b, const struct cgw_health *h);
 void item_get_health(struct frame *f, struct cgw_health *h);

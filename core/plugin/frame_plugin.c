@@ -15,7 +15,8 @@
 static uint32_t ops_of(const struct cgw_channel_ops *o)
 {
     return (o->stored ? PLUGIN_OP_STORED : 0) | (o->cancel ? PLUGIN_OP_CANCEL : 0) |
-           (o->query ? PLUGIN_OP_QUERY : 0) | (o->health ? PLUGIN_OP_HEALTH : 0);
+           (o->query ? PLUGIN_OP_QUERY : 0) | (o->health ? PLUGIN_OP_HEALTH : 0) |
+           (o->tally ? PLUGIN_OP_TALLY : 0);
 }
 
 static void put_caps(struct buf *b, const struct cgw_channel_caps *c)
@@ -29,6 +30,7 @@ static void put_caps(struct buf *b, const struct cgw_channel_caps *c)
     frame_u32(b, c->replies);
     frame_cut(b, c->cost_unit, WORD);
     frame_cut(b, c->concurrency_unit, WORD);
+    frame_u32(b, c->pulled);
 }
 
 static void put_tables(struct buf *b, const struct plugin *p)
@@ -85,6 +87,7 @@ static void get_caps(struct frame *f, struct cgw_channel_caps *c)
     c->replies = frame_get_u32(f);
     c->cost_unit = frame_get_text(f, WORD);
     c->concurrency_unit = frame_get_text(f, WORD);
+    c->pulled = frame_get_u32(f);
 }
 
 static void get_tables(struct frame *f, struct described *d)

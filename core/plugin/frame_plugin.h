@@ -14,6 +14,7 @@
 #define PLUGIN_OP_CANCEL 2u
 #define PLUGIN_OP_QUERY 4u
 #define PLUGIN_OP_HEALTH 8u
+#define PLUGIN_OP_TALLY 16u
 
 /* A descriptor as read: tables that point into `text`. */
 struct described {

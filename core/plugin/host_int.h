@@ -17,9 +17,9 @@
 #define DRAIN_GRACE_MS 500
 
 /* Sizes of the first release of this MAJOR. */
-#define RESULT_SIZE_FIRST 72u
+#define RESULT_SIZE_FIRST 96u
 #define RECEIPT_SIZE_FIRST 88u
-#define INBOUND_SIZE_FIRST 88u
+#define INBOUND_SIZE_FIRST 96u
 
 /* What the plugin holds as `struct cgw_inst *`. */
 struct cgw_inst {
@@ -114,7 +114,7 @@ struct plugin_instance {
     _Atomic uint32_t acks_outstanding;
     _Atomic uint64_t submitted, completed, not_sent_by_host, unknown_by_host, double_completions,
         unknown_tokens, late_completions, bad_results;
-    _Atomic uint64_t receipts, inbound, slow_ops;
+    _Atomic uint64_t receipts, inbound, slow_ops, documents; /* documents: accepts with one */
     _Atomic uint64_t counters[PLUGIN_COUNTERS_MAX];
     struct metric *counter_metrics[PLUGIN_COUNTERS_MAX];
 };
@@ -189,7 +189,10 @@ void settle_results(struct plugin_instance *in, const struct cgw_result *results
 void settle_by_host(struct plugin_instance *in, uint64_t token, uint32_t result, uint32_t flags,
                     const char *why);
 /* Everything the plugin still holds. */
-void settle_rest_unknown(struct plugin_instance *in, const char *why);
+/* What a plugin never answered: UNKNOWN, but NOT_SENT where nothing leaves by submit()
+ * (caps.pulled).
+ */
+void settle_rest(struct plugin_instance *in, const char *why);
 uint32_t settle_receipts(struct plugin_instance *in, const struct cgw_receipt *items, uint32_t n);
 uint32_t settle_inbound(struct plugin_instance *in, const struct cgw_inbound *items, uint32_t n);
 

@@ -98,6 +98,14 @@ static void take_http(struct frame *f)
                           "text/plain; charset=utf-8", busy, sizeof busy - 1);
 }
 
+static void take_tally(struct frame *f)
+{
+    struct cgw_tally t;
+    item_get_tally(f, &t);
+    if (frame_done(f))
+        instance_tally(inside.in, &t);
+}
+
 static void take_ping(struct frame *f)
 {
     int64_t utc = frame_get_i64(f), mono = frame_get_i64(f);
@@ -155,7 +163,7 @@ int inside_take(struct frame *f)
         [FRAME_START] = take_start,   [FRAME_SUBMIT] = take_submit, [FRAME_STORED] = take_stored,
         [FRAME_CANCEL] = take_cancel, [FRAME_QUERY] = take_query,   [FRAME_HTTP] = take_http,
         [FRAME_PING] = take_ping,     [FRAME_DRAIN] = take_drain,   [FRAME_STOP] = take_stop,
-        [FRAME_TAKEN] = take_taken,
+        [FRAME_TAKEN] = take_taken,   [FRAME_TALLY] = take_tally,
     };
     if (!takes[f->type])
         return CGW_EINVAL;

@@ -384,7 +384,7 @@ void inst_set_drained(struct plugin_instance *in)
     if (atomic_load(&in->taken))
         log_error("plugin.drained.early", "instance=%s unsettled=%u", in->name,
                   atomic_load(&in->taken));
-    settle_rest_unknown(in, "no result from the plugin by the drain deadline");
+    settle_rest(in, "no result from the plugin by the drain deadline");
     (void)pthread_mutex_lock(&in->lock);
     atomic_store(&in->state, INSTANCE_DRAINED);
     (void)pthread_cond_broadcast(&in->drained);
@@ -412,10 +412,10 @@ static void drain_on_loop(struct plugin_instance *in)
         inst_set_drained(in);
         return;
     }
-    int64_t deadline = atomic_load(&in->drain_deadline_ms);
+    int64_t deadline = atomic_load(&in->drain_deadline_ms), now = clock_mono_ms();
     in->drain_timer = loop_timer_new(in->loop, drain_forced, in, in);
     if (in->drain_timer)
-        loop_timer_set(in->drain_timer, deadline + DRAIN_GRACE_MS);
+        loop_timer_set(in->drain_timer, (deadline > now ? deadline : now) + DRAIN_GRACE_MS);
     inst_enter(in, "drain");
     in->plugin->channel.drain(in->ch, deadline);
     inst_leave(in);

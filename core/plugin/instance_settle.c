@@ -130,10 +130,14 @@ static void settle_batch(struct plugin_instance *in, const void *results, uint32
     (void)pthread_mutex_unlock(&in->lock);
     for (uint32_t i = 0; i < n_drop; i++)
         dropped(in, drop[i]);
-    for (uint32_t i = 0; i < k; i++)
+    uint32_t documents = 0;
+    for (uint32_t i = 0; i < k; i++) {
         tidy_result(in, &good[i], raw[i]);
+        documents += good[i].result == CGW_RES_ACCEPTED && good[i].document;
+    }
     if (!k)
         return;
+    (void)atomic_fetch_add(&in->documents, documents);
     (void)atomic_fetch_add(&in->completed, k);
     in->sink.complete(in->sink.ctx, in, good, k);
 }
@@ -168,9 +172,10 @@ void settle_by_host(struct plugin_instance *in, uint64_t token, uint32_t result,
     in->sink.complete(in->sink.ctx, in, &r, 1);
 }
 
-void settle_rest_unknown(struct plugin_instance *in, const char *why)
+void settle_rest(struct plugin_instance *in, const char *why)
 {
     uint32_t cursor = 0;
+    bool pulled = in->plugin->caps.pulled; /* without its accept nobody can read of it */
     for (;;) {
         (void)pthread_mutex_lock(&in->lock);
         const struct token_slot *s = tokens_next(&in->tokens, TOKEN_TAKEN, &cursor);
@@ -183,7 +188,8 @@ void settle_rest_unknown(struct plugin_instance *in, const char *why)
         (void)pthread_mutex_unlock(&in->lock);
         if (!found)
             return;
-        settle_by_host(in, token, CGW_RES_UNKNOWN, CGW_RESF_ASSUMED, why);
+        settle_by_host(in, token, pulled ? CGW_RES_NOT_SENT : CGW_RES_UNKNOWN,
+                       pulled ? 0 : CGW_RESF_ASSUMED, why);
     }
 }
 

@@ -68,7 +68,7 @@ static void settle_all(struct isolate *s)
     char why[160];
     (void)snprintf(why, sizeof why, "no result: the plugin's process %s", s->status.last_end);
     isolate_out_drop(s);
-    settle_rest_unknown(s->in, why);
+    settle_rest(s->in, why);
     isolate_pending_drop(s);
     for (;;) { /* requests that it held */
         (void)pthread_mutex_lock(&s->in->lock);
@@ -232,6 +232,7 @@ int isolate_bring_up(struct isolate *s)
     if (rc)
         return rc;
     s->generation++;
+    s->documents_before = atomic_load(&s->in->documents);
     memset(s->sent, 0, sizeof s->sent);
     memset(s->room, 0, sizeof s->room);
     s->held = false;
@@ -271,14 +272,6 @@ static bool overdue(const struct isolate *s, int64_t now)
     return now - s->phase_since_ms > ISOLATE_CREATE_MS;
 }
 
-static bool check_broke(struct isolate *s)
-{
-    (void)pthread_mutex_lock(&s->asking.lock);
-    bool broken = s->asking.broken;
-    (void)pthread_mutex_unlock(&s->asking.lock);
-    return broken;
-}
-
 static void retry(struct isolate *s)
 {
     if (!isolate_bring_up(s))
@@ -295,7 +288,7 @@ void isolate_tick(void *arg)
         retry(s);
     else if (s->phase != ISO_DOWN && overdue(s, now))
         isolate_lost(s, END_HANG, "hung: it did not answer in time");
-    else if (s->phase != ISO_DOWN && check_broke(s))
+    else if (s->phase != ISO_DOWN && atomic_load(&s->asking.broken))
         isolate_lost(s, END_HANG, "hung: a check was not answered in time");
     else if (s->phase == ISO_UP && s->restarting && now >= s->restart_until_ms) {
         s->drained_told = true;

@@ -12,7 +12,7 @@
 #define ISOLATE_CREATE_MS 10000 /* from start of the process to CREATED, and to STARTED */
 #define ISOLATE_PING_MS 250
 #define ISOLATE_HANG_MS 5000     /* no answer to a ping for so long: it hangs */
-#define ISOLATE_CHECK_MS 2000    /* check(): an answer, or the process is given up */
+#define ISOLATE_CHECK_MS 2000    /* check(): an answer to one frame, or the process is given up */
 #define ISOLATE_STOP_MS 1000     /* from STOP to the end of the process, then SIGKILL */
 #define ISOLATE_RETRY_MIN_MS 250 /* wait before a new process; doubled by each failure */
 #define ISOLATE_RETRY_MAX_MS 30000
@@ -45,5 +45,8 @@ void isolate_status(const struct plugin_instance *inst, struct isolate_status *r
  * in flight. Returns at once. CGW_ESTATE: not isolated, or stopping. Any thread. */
 int isolate_restart(struct plugin_instance *inst, struct diag *diag) CGW_NODISCARD;
 void isolate_metrics_register(void);
+/* From now on every process refuses to leave this machine, as the gateway itself does (netguard.h).
+ */
+void isolate_sandbox_on(void);
 
 #endif

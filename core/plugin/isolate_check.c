@@ -27,7 +27,7 @@ void isolate_asking_set(struct isolate *s, int fd)
     (void)pthread_mutex_lock(&a->lock);
     a->fd = fd;
     a->ready = fd >= 0;
-    a->broken = false;
+    atomic_store(&a->broken, false);
     frame_reader_done(&a->reader);
     (void)pthread_mutex_unlock(&a->lock);
 }
@@ -93,9 +93,10 @@ static int read_answer(struct asking *a, uint32_t n, struct cgw_check *ret, int6
     return frame_done(&f) ? 0 : CGW_EINVAL;
 }
 
-static int ask(struct asking *a, const struct cgw_message *msgs, uint32_t n, struct cgw_check *ret,
-               int64_t until)
+/* The time is the process's own: what others asked before does not count against it. */
+static int ask(struct asking *a, const struct cgw_message *msgs, uint32_t n, struct cgw_check *ret)
 {
+    int64_t until = clock_mono_ms() + ISOLATE_CHECK_MS;
     buf_reset(&a->out);
     size_t at = frame_begin(&a->out, FRAME_CHECK);
     frame_u32(&a->out, n);
@@ -110,7 +111,7 @@ static int ask(struct asking *a, const struct cgw_message *msgs, uint32_t n, str
         rc = read_answer(a, n, ret, until);
     if (rc && a->ready) {
         a->ready = false;
-        a->broken = true;
+        atomic_store(&a->broken, true);
     }
     return rc;
 }
@@ -152,14 +153,13 @@ void isolate_check(void *ch, const struct cgw_message *msgs, uint32_t n, struct 
 {
     struct isolate *s = ch;
     struct asking *a = &s->asking;
-    int64_t until = clock_mono_ms() + ISOLATE_CHECK_MS;
     bool broken = false;
     for (uint32_t i = 0; i < n;) {
         uint32_t k = batch_of(msgs + i, n - i);
         (void)pthread_mutex_lock(&a->lock);
-        int rc = ask(a, msgs + i, k, ret + i, until);
-        broken = broken || a->broken;
+        int rc = ask(a, msgs + i, k, ret + i);
         (void)pthread_mutex_unlock(&a->lock);
+        broken = broken || atomic_load(&a->broken);
         if (rc)
             no_answer(ret + i, k);
         i += k;

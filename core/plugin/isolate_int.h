@@ -9,6 +9,7 @@
 #include "plugin/frame_plugin.h"
 #include "plugin/host_int.h"
 #include "plugin/isolate.h"
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -51,7 +52,9 @@ struct pending {
 /* check(): one caller at a time. */
 struct asking {
     pthread_mutex_t lock;
-    bool ready, broken; /* locked: there is a process that can be asked; it failed to answer */
+    bool ready;         /* locked: there is a process that can be asked */
+    atomic_bool broken; /* it failed to answer. Not locked: a check may ask for media, which the
+                           loop serves; it must not wait for who waits for it */
     int fd;             /* locked, borrowed */
     struct frame_reader reader; /* locked */
     struct buf out;             /* locked */
@@ -67,7 +70,8 @@ struct isolate {
     struct child_process child;
     int64_t phase_since_ms, retry_ms, up_since_ms, ping_ms, pong_ms, restart_until_ms;
     uint32_t retry_wait_ms;
-    uint16_t generation; /* of the process: acks of an older one are nobody's */
+    uint16_t generation;       /* of the process: acks of an older one are nobody's */
+    uint64_t documents_before; /* accepts with documents of earlier processes */
     struct frame_reader reader, media_reader;
     struct out_chunk *out, **out_end;
     size_t out_bytes;
@@ -120,6 +124,7 @@ uint32_t isolate_submit(void *ch, const struct cgw_message *msgs, uint32_t n);
 void isolate_stored(void *ch, const uint64_t *acks, uint32_t n);
 void isolate_cancel(void *ch, const uint64_t *tokens, uint32_t n);
 void isolate_query(void *ch, const struct cgw_ask *asks, uint32_t n);
+void isolate_tally(void *ch, const struct cgw_tally *t);
 void isolate_http(void *ch, const struct cgw_http_request *req);
 
 /* isolate_take.c: from the process. 0, negative = breaks the protocol */

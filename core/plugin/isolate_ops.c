@@ -182,6 +182,7 @@ const struct cgw_channel_ops isolate_ops = {
     .health = op_health,
     .drain = op_drain,
     .destroy = op_destroy,
+    .tally = isolate_tally,
 };
 
 /* ---- from outside

@@ -184,6 +184,23 @@ void isolate_query(void *ch, const struct cgw_ask *asks, uint32_t n)
     isolate_send(s, &b, NULL, 0);
 }
 
+/* The core counts for the instance; each process is a new object that has accepted nothing yet. As
+ * long as accepts of an earlier one are not in the figures, a capacity cannot be kept by them. */
+void isolate_tally(void *ch, const struct cgw_tally *t)
+{
+    struct isolate *s = ch;
+    struct cgw_tally own = *t;
+    if (s->phase != ISO_UP || t->included < s->documents_before)
+        return; /* the next one comes within a second */
+    own.included -= s->documents_before;
+    struct buf b;
+    buf_init(&b, 64);
+    size_t at = frame_begin(&b, FRAME_TALLY);
+    item_put_tally(&b, &own);
+    frame_end(&b, at);
+    isolate_send(s, &b, NULL, 0);
+}
+
 void isolate_http(void *ch, const struct cgw_http_request *req)
 {
     static const char down[] = "the channel is not running\n";

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -24,6 +25,13 @@
 
 #define PROGRAM "campgw-plugin-host"
 #define FD_FLOOR 16 /* our ends, out of the way of the numbers the process gets */
+
+static atomic_bool sandbox;
+
+void isolate_sandbox_on(void)
+{
+    atomic_store(&sandbox, true);
+}
 
 /* The one that was named, built or installed beside this program, or the one of the installation.
  */
@@ -82,6 +90,8 @@ static char **arguments(const char *path, const struct conf_isolation *how, char
     room[n++] = words[1];
     if (how->exec)
         room[n++] = (char *)(uintptr_t) "--exec";
+    if (atomic_load(&sandbox))
+        room[n++] = (char *)(uintptr_t) "--sandbox";
     for (uint32_t i = 0; i < how->n_read; i++) {
         room[n++] = (char *)(uintptr_t) "--read";
         room[n++] = how->read[i];

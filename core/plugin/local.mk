@@ -16,7 +16,7 @@ core_libcgwcore_a_SOURCES += \
 
 # The process of an isolated instance: the same host, loader and address rules; no database, no HTTP.
 pkglibexec_PROGRAMS += campgw-plugin-host
-campgw_plugin_host_SOURCES = core/plugin_host.c \
+campgw_plugin_host_SOURCES = core/plugin_host.c core/netguard.c core/netguard.h \
 	core/plugin/confine.c core/plugin/confine.h core/plugin/confine_calls.c core/plugin/confine_files.c \
 	core/plugin/inside.h core/plugin/inside_link.c core/plugin/inside_rpc.c core/plugin/inside_take.c
 campgw_plugin_host_CPPFLAGS = $(CORE_CPPFLAGS) $(LIBSECCOMP_CFLAGS)

@@ -35,6 +35,8 @@ int registry_new(const struct registry_opts *opts, struct registry **ret, struct
     if (!r)
         return diag_set(diag, -ENOMEM, "", "registry: out of memory");
     r->opts = *opts;
+    if (opts->sandbox)
+        isolate_sandbox_on();
     *ret = r;
     return 0;
 }

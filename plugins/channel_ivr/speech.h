@@ -11,7 +11,7 @@
 struct ivr_speech {
     const char *command; /* path or name */
     const char *voice;
-    int64_t timeout_ms;      /* the child is killed then */
+    int64_t timeout_ms;      /* the child ends then */
     const atomic_bool *stop; /* or when this becomes true; NULL: never */
 };
 

@@ -68,7 +68,8 @@ static const struct cgw_option options[] = {
 
 static const struct cgw_counter counters[] = {
     [C_ACCEPTED] = {"task_accepted", "tasks", "Tasks made."},
-    [C_REFUSED] = {"task_refused", "messages", "Messages that make no task: too large a document."},
+    [C_REFUSED] = {"task_refused", "messages",
+                   "Messages that make no task: nothing to say, or too large a document."},
     {0},
 };
 
@@ -183,8 +184,8 @@ static void check(void *ch, const struct cgw_message *msgs, uint32_t n,
 struct made {
     char name[2 * NAME_BYTES + 1];
     const char *ids[1];
-    char raw[80];
-    char *document; /* owned */
+    struct cgw_check why; /* a task that cannot be made */
+    char *document;       /* owned */
 };
 
 static int new_name(struct made *d)
@@ -211,16 +212,15 @@ static void make(struct task_channel *t, const struct cgw_message *m, struct mad
     d->document = NULL;
     if (m->submit_before_mono_ms <= t->host->now_mono_ms() || new_name(d) < 0)
         return;
-    size_t n = document_make(m, d->name, NULL);
-    if (n > CGW_DOCUMENT_MAX) {
-        (void)snprintf(d->raw, sizeof d->raw, "document of %zu bytes, at most %u are kept", n,
-                       CGW_DOCUMENT_MAX);
+    int32_t rc = judge(m, &d->why);
+    if (rc) {
         r->result = CGW_RES_REFUSED;
-        r->code = 1;
-        r->raw = d->raw;
+        r->code = rc == CGW_ELIMIT ? 1 : 2;
+        r->raw = d->why.text;
         t->host->count(t->inst, C_REFUSED, 1);
         return;
     }
+    size_t n = document_make(m, d->name, NULL);
     if (!(d->document = malloc(n)))
         return;
     (void)document_make(m, d->name, d->document);

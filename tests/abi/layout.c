@@ -296,7 +296,9 @@ AT(cgw_plugin_desc, campaign, 88);
 #endif
 
 /* Limits are part of the contract too. */
+_Static_assert(CGW_ABI_MAJOR == 1 && CGW_ABI_MINOR == 0, "layout of 1.0");
 _Static_assert(CGW_ABI_MAGIC == 0x43475750, "CGW_ABI_MAGIC");
+_Static_assert(CGW_DOCUMENT_MAX == 65536, "CGW_DOCUMENT_MAX");
 _Static_assert(CGW_PARTS_MAX == 32, "CGW_PARTS_MAX");
 _Static_assert(CGW_SEGMENTS_MAX == 255, "CGW_SEGMENTS_MAX");
 _Static_assert(CGW_BODY_MAX == 1048576, "CGW_BODY_MAX");

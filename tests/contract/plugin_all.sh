@@ -27,7 +27,8 @@ run tests/contract/plugin_refusals "$fixtures"
 run tests/contract/plugin_conf "$loopback/channel_loopback.so"
 run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so"
 run tests/contract/plugin_host "$loopback/channel_loopback.so" "$fixtures/rogue.so" isolated
-run tests/contract/plugin_isolated "$fixtures/hostile.so" "$fixtures/hostile_v2.so" "$loopback/channel_loopback.so"
+run tests/contract/plugin_isolated "$fixtures/hostile.so" "$fixtures/hostile_v2.so" "$loopback/channel_loopback.so" \
+    plugins/channel_task/.libs/channel_task.so
 run tests/stress/race_base
 run tests/stress/race_instance "$loopback/channel_loopback.so"
 run "$here/plugin_check_verdicts.sh" ./campgw-plugin-check "$fixtures" "$loopback" "$broadcast"

@@ -2,7 +2,8 @@
 /* plugin_isolated.c - channel instances in a process of their own: a plugin that crashes, hangs,
  * eats memory or breaks the protocol costs a route a moment and no message its single result; one
  * that attacks gets nothing; a new file replaces the old without a restart. Usage: plugin_isolated
- * HOSTILE.so HOSTILE_V2.so LOOPBACK.so; prints TAP. Waits for conditions with a deadline. */
+ * HOSTILE.so HOSTILE_V2.so LOOPBACK.so TASK.so; prints TAP. Waits for conditions with a deadline.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -45,7 +46,8 @@ static void skip(const char *what, const char *why)
 
 struct core {
     pthread_mutex_t lock;
-    uint32_t times[TOKENS], by_result[16], n_results, n_inbound, n_replies, reply_status;
+    uint32_t times[TOKENS], by_result[16], n_results, n_inbound, n_replies, reply_status,
+        n_documents, n_answers; /* answers: inbound that names our message */
     uint64_t ack;
     bool refuse;
     char texts[64][160];
@@ -61,6 +63,8 @@ static void core_complete(void *ctx, struct plugin_instance *inst, const struct 
         c->times[r[i].token % TOKENS]++;
         c->by_result[r[i].result & 15]++;
         c->n_results++;
+        c->n_documents += r[i].result == CGW_RES_ACCEPTED && r[i].document_len > 2 &&
+                          r[i].document[0] == '{' && r[i].document[r[i].document_len - 1] == '}';
     }
     (void)pthread_mutex_unlock(&c->lock);
 }
@@ -86,6 +90,8 @@ static uint32_t core_inbound(void *ctx, struct plugin_instance *inst, const stru
         (void)snprintf(c->texts[c->n_inbound % 64], sizeof c->texts[0], "%.*s",
                        (int)m[i].parts[0].len, m[i].parts[0].body);
         c->ack = m[i].ack;
+        c->n_answers += m[i].provider_id && strlen(m[i].provider_id) > 2 &&
+                        !strncmp(m[i].provider_id, m[i].parts[0].body, strlen(m[i].provider_id));
         c->n_inbound++;
     }
     (void)pthread_mutex_unlock(&c->lock);
@@ -414,6 +420,8 @@ static void refuses_every_attack(void)
         else
             ok(!strcmp(got, want[i].answer), want[i].what, got, 0);
     }
+    ok(seen(c, &c->n_answers) == seen(c, &c->n_inbound),
+       "the id of the message that is answered comes through", "", seen(c, &c->n_answers));
     (void)instance_free(inst);
     free(c);
 }
@@ -543,6 +551,59 @@ static void refused_inbound_waits_and_the_next_is_refused(void)
     free(c);
 }
 
+/* ---- a channel that is pulled
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void tell(struct plugin_instance *inst, uint64_t durable)
+{
+    instance_tally(inst, &(struct cgw_tally){.size = sizeof(struct cgw_tally),
+                                             .day = durable,
+                                             .month = durable,
+                                             .open = durable,
+                                             .included = durable});
+}
+
+/* It gives out no more than the figures allow, whatever becomes of its process. */
+static bool gives_out(struct plugin_instance *inst, struct core *c, uint64_t durable, uint32_t want)
+{
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    do {
+        tell(inst, durable);
+        nap();
+    } while (seen(c, &c->n_documents) < want && clock_mono_ms() < until);
+    for (int i = 0; i < 25; i++)
+        nap();
+    return seen(c, &c->n_documents) == want;
+}
+
+static void pulled_channel_keeps_its_capacity(const struct plugin *task)
+{
+    struct core *c = core_new();
+    const struct conf_pair o[] = {{"capacity_day", "20"}, {"window", "8"}};
+    ok(task->caps.pulled == 1 && task->channel.tally && !loopback->channel.tally &&
+           !loopback->caps.pulled,
+       "that a channel is pulled is known", "", task->caps.pulled);
+    struct plugin_instance *inst = open_instance(task, "desk", c, o, ARRAY_LEN(o));
+    ok(hand_over_all(inst, 1, 30) == 30 && !seen(c, &c->n_documents),
+       "before the first tally it takes nothing", "", seen(c, &c->n_documents));
+    ok(gives_out(inst, c, 0, 8), "the first lets its window through, with documents", "",
+       seen(c, &c->n_documents));
+    ok(gives_out(inst, c, 8, 16), "the next one as much again", "", seen(c, &c->n_documents));
+    int before = pid_of(inst);
+    (void)kill(before, SIGKILL);
+    ok(wait_up(inst, false) && wait_up(inst, true), "its process is replaced", "", pid_of(inst));
+    ok(gives_out(inst, c, 8, 16), "figures without what the old one gave out say nothing to it", "",
+       seen(c, &c->n_documents));
+    ok(gives_out(inst, c, 16, 20), "with it they leave the rest of the day", "",
+       seen(c, &c->n_documents));
+    (void)instance_free(inst);
+    ok(each_once(c, 1, 30) && seen(c, &c->by_result[CGW_RES_NOT_SENT]) == 10 &&
+           !seen(c, &c->by_result[CGW_RES_UNKNOWN]),
+       "nobody is in doubt", "", seen(c, &c->by_result[CGW_RES_UNKNOWN]));
+    free(c);
+}
+
 /* ---- upgrade
  * ------------------------------------------------------------------------------------------------------------------------
  */
@@ -611,7 +672,7 @@ static void describes_without_loading(const char *file)
        "whose plugin it is does not depend on what it says", "", 0);
 }
 
-static void setup(char **argv, char *file, size_t size)
+static const struct plugin *setup(char **argv, char *file, size_t size)
 {
     struct diag d = {0};
     struct plugin *p = NULL;
@@ -630,6 +691,11 @@ static void setup(char **argv, char *file, size_t size)
         exit(2);
     }
     loopback = p;
+    if (isolate_describe(argv[4], &how, &p, &d)) {
+        (void)fprintf(stderr, "%s\n", d.text);
+        exit(2);
+    }
+    return p;
 }
 
 int main(int argc, char **argv)
@@ -647,8 +713,9 @@ int main(int argc, char **argv)
         {"foreign_result", "protocol"},
     };
     char file[256], left[300];
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: plugin_isolated HOSTILE.so HOSTILE_V2.so LOOPBACK.so\n");
+    if (argc != 5) {
+        (void)fprintf(stderr,
+                      "usage: plugin_isolated HOSTILE.so HOSTILE_V2.so LOOPBACK.so TASK.so\n");
         return 2;
     }
     (void)alarm(110); /* whatever hangs */
@@ -656,7 +723,7 @@ int main(int argc, char **argv)
     log_set_level(LOG_L_ERROR);
     host_metrics_register();
     isolate_metrics_register();
-    setup(argv, file, sizeof file);
+    const struct plugin *task = setup(argv, file, sizeof file);
     describes_without_loading(file);
     for (size_t i = 0; i < ARRAY_LEN(acts); i++)
         settles_once_behind(acts[i][0], acts[i][1]);
@@ -668,6 +735,7 @@ int main(int argc, char **argv)
     allows_what_the_configuration_says();
     reads_its_own_media_only();
     refused_inbound_waits_and_the_next_is_refused();
+    pulled_channel_keeps_its_capacity(task);
     upgrades_without_a_restart(argv[2], file);
     static const char *const made[] = {"hostile.so", "identity.key", "own.password"};
     for (size_t i = 0; i < ARRAY_LEN(made); i++) {

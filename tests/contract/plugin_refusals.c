@@ -45,7 +45,7 @@ static const struct refusal refusals[] = {
      "bad_option.so: option window: its default does not fit its own schema: 0 is below the "
      "minimum 1 (pdus)"},
     {"bad_ops_size", CGW_EINVAL,
-     "bad_ops_size.so: its channel operations have 24 bytes, ABI 1.0 began with 88; set .size = "
+     "bad_ops_size.so: its channel operations have 24 bytes, ABI 1.0 began with 96; set .size = "
      "sizeof(struct "
      "cgw_channel_ops)"},
     {"bad_symbol", CGW_ENOTFOUND,

@@ -20,5 +20,5 @@ tests_contract_plugin_isolated_LDADD = $(tests_contract_plugin_refusals_LDADD)
 #   tests/contract/plugin_host plugins/channel_loopback/.libs/channel_loopback.so tests/fixtures/plugins/.libs/rogue.so
 #   tests/contract/plugin_check_verdicts.sh ./campgw-plugin-check tests/fixtures/plugins/.libs \
 #       plugins/channel_loopback/.libs plugins/campaign_broadcast/.libs
-TESTS += tests/contract/plugin_all.sh
-EXTRA_DIST += tests/contract/plugin_all.sh tests/contract/plugin_check_verdicts.sh
+TESTS += tests/contract/plugin_all.sh tests/contract/plugin_own.sh
+EXTRA_DIST += tests/contract/plugin_all.sh tests/contract/plugin_own.sh tests/contract/plugin_check_verdicts.sh

@@ -155,6 +155,13 @@ static void health(struct frame *f)
     text(h.text, sizeof h.text - 1);
 }
 
+static void tally(struct frame *f)
+{
+    struct cgw_tally t;
+    item_get_tally(f, &t);
+    CHECK(f->bad || t.size == sizeof t);
+}
+
 static void asks(struct frame *f)
 {
     struct cgw_ask a;
@@ -171,7 +178,7 @@ static void read_frame(struct frame f)
         [FRAME_SUBMIT] = messages,  [FRAME_CHECK] = messages,      [FRAME_COMPLETE] = results,
         [FRAME_RECEIPT] = receipts, [FRAME_INBOUND] = inbound,     [FRAME_HTTP] = request,
         [FRAME_CHECKED] = checks,   [FRAME_DESCRIBED] = described, [FRAME_PONG] = health,
-        [FRAME_QUERY] = asks,
+        [FRAME_QUERY] = asks,       [FRAME_TALLY] = tally,
     };
     const char *end = f.end;
     CHECK(f.at <= end);

@@ -3,6 +3,7 @@
 """test_sandbox.py - campgwd --sandbox: simulators on this machine only. It is tried to get out: by an instance with a peer elsewhere, by
 a route to what is no simulator, with the database of a real installation, by a plugin that lies about its peer.
 """
+import json
 import os
 import subprocess
 import unittest
@@ -69,6 +70,12 @@ class Sandbox(harness.Field):
         self.assertEqual((answer.json["sandbox"], answer.json["banner"], answer.headers["X-Campgw-Sandbox"]), (False, "", None))
 
     def test_a_plugin_that_lies_about_its_peer_does_not_get_out(self):
+        self.lies("none")
+
+    def test_nor_does_it_from_a_process_of_its_own(self):
+        self.lies("process")
+
+    def lies(self, isolation):
         """The plugin `escape` connects and sends to 192.0.2.1 (TEST-NET-1) whatever its options say, and tells what came of it as health."""
         plugin = os.path.join(self.programs.build, "tests/fixtures/plugins/.libs/escape.so")
         self.assertTrue(os.path.exists(plugin), plugin)
@@ -81,7 +88,7 @@ class Sandbox(harness.Field):
         self.link(plugin, os.path.join(where, "escape.so"))
         refused = self.log().count("sandbox.refused")
         settings = {**self.settings, "plugins": {**self.settings.get("plugins", {}), "directory": where},
-                    "instances": self.settings["instances"] + [{"name": "liar", "plugin": "escape", "host": "127.0.0.1"}]}
+                    "instances": self.settings["instances"] + [{"name": "liar", "plugin": "escape", "host": "127.0.0.1", "isolation": isolation}]}
         self.gateway.configure(settings)
         self.gateway.start("--sandbox")
         self.addCleanup(self.restart)
@@ -90,6 +97,7 @@ class Sandbox(harness.Field):
         for call in ("connect", "sendto", "sendmsg", "sendmmsg"):
             self.assertIn(call + " EACCES", channels)
         self.assertIn("local 0", channels)
+        self.assertEqual(next(c for c in json.loads(channels)["data"] if c["name"] == "liar")["isolation"], isolation)
         self.assertEqual(self.log().count("sandbox.refused") - refused, 4)
 
     @staticmethod

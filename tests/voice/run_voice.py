@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """run_voice.py [CASE...] - channel_ivr against sipp: every outcome, every way to press a key, failover, transfer, many calls. TAP."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -824,6 +825,35 @@ def speech_that_hangs_is_killed():
         k.check("took too long" in r["raw"] and time.monotonic() - began < 5, "why: %s", r["raw"])
         d.drain()
         shutil.rmtree(where)
+
+
+@case
+def in_a_process_of_its_own_speech_is_made_and_a_hang_ends():
+    """It may run commands (isolation_exec) but signal nobody: the command ends by its own timer, and nothing is left of it."""
+    with Bench() as b:
+        s = b.sipp(x.refused(486, "Busy", ring=False), variables=())
+        d = b.driver("trunks=127.0.0.1:%d" % s.port, isolated="")
+        d.call(HELLO)
+        result(d, sub=k.BUSY)  # the prompt was there before it rang
+        d.drain()
+        with tempfile.NamedTemporaryFile("w", prefix="cgw-", suffix=".sh", encoding="ascii") as script:
+            script.write("while :; do :; done\n")
+            script.flush()
+            d = b.driver("trunks=127.0.0.1:9", "tts_command=/bin/sh", "tts_timeout_ms=500", "voice=" + script.name, isolated=script.name)
+            d.call(HELLO)
+            r = result(d, result=k.NOT_SENT)
+            k.check("took too long" in r["raw"], "why: %s", r["raw"])
+            k.check(not running(script.name), "the command still runs")
+            d.drain()
+
+
+def running(word):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open("/proc/%s/cmdline" % pid, "rb") as f:
+            argv = f.read().split(b"\0")
+            found += [pid] * (argv[0] == b"/bin/sh" and word.encode() in argv)
+    return found
 
 
 @case

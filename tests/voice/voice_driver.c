@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* voice_driver.c - loads a channel plugin into the gateway's own host and does what it is told on
  * standard input; tells on standard output, one JSON line per event. Judges nothing: that is
- * voicekit.py's. Usage: voice_driver PLUGIN.so CREDENTIALS-DIR [option=value ...]
- *   call TOKEN LANE NUMBER SUBMIT-BEFORE-MS WINDOW-MS FLOW-JSON   media NAME FILE (for later calls)
- *   cancel TOKEN   health   refuse N (next N inbound)   counters   drain MS
+ * voicekit.py's. Usage: voice_driver PLUGIN.so CREDENTIALS-DIR [isolated=PATH] [option=value ...];
+ * isolated: in a process of its own, which may run commands and read PATH call TOKEN LANE NUMBER
+ * SUBMIT-BEFORE-MS WINDOW-MS FLOW-JSON   media NAME FILE (for later calls) cancel TOKEN   health
+ * refuse N (next N inbound)   counters   drain MS
  */
 #include "base/clock.h"
 #include "plugin/host.h"
+#include "plugin/isolate.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -213,18 +215,27 @@ static int open_instance(int argc, char **argv, struct plugin_instance **ret, st
     struct conf_pair pairs[64];
     struct cgw_conf *conf = NULL;
     struct plugin *p = NULL;
+    struct conf_isolation how = {.memory_mb = 512, .exec = true};
     size_t n = 0;
     for (int i = 3; i < argc && n < 64; i++) {
         char *eq = strchr(argv[i], '=');
         if (!eq)
             continue;
+        if (!strncmp(argv[i], "isolated=", 9)) {
+            how.process = true;
+            if (eq[1] && (how.read[0] = strdup(eq + 1)))
+                how.n_read = 1;
+            continue;
+        }
         *eq = '\0';
         pairs[n++] = (struct conf_pair){argv[i], eq + 1};
     }
     host_set_services(&services);
-    int rc = plugin_load(argv[1], &p, d);
+    int rc = how.process ? isolate_describe(argv[1], &how, &p, d) : plugin_load(argv[1], &p, d);
     if (rc == 0)
         rc = conf_from_pairs(p, "voice-a", pairs, n, argv[2], &conf, d);
+    if (rc == 0)
+        conf_set_isolation(conf, &how);
     if (rc == 0)
         rc = instance_new(p, "voice-a", conf, &sink, ret, d);
     return rc == 0 ? instance_start(*ret, d) : rc;

@@ -108,11 +108,12 @@ class Sipp:
 class Driver:
     """The plugin in the gateway's host: voice_driver.c."""
 
-    def __init__(self, *options, credentials=None):
-        argv = [os.path.join(BUILD, "tests/voice/voice_driver"), os.path.join(BUILD, "plugins/channel_ivr/.libs/channel_ivr.so"), credentials or "/nonexistent"]
+    def __init__(self, *options, credentials=None, isolated=None):
+        argv = [os.path.join(BUILD, "tests/voice/voice_driver"), os.path.join(BUILD, "plugins/channel_ivr/.libs/channel_ivr.so"), credentials or "/nonexistent"] + ([] if isolated is None else ["isolated=" + isolated])
         given = [o.split("=")[0] for o in options]
         argv += [o for o in ("options_ping_s=0", "sip_address=127.0.0.1") if o.split("=")[0] not in given] + list(options)
-        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      env={**os.environ, "CAMPGW_PLUGIN_HOST": os.path.join(BUILD, "campgw-plugin-host")})
         self.events, self.seen, self.stderr = queue.Queue(), [], []
         for target in (self.read_events, self.read_errors):
             threading.Thread(target=target, daemon=True).start()

@@ -2,9 +2,12 @@
 /* plugin.h - the descriptor every plugin exports, and the ABI version.
  *
  * ABI changelog
- *   1.0-rc  first: channel and campaign operations, host services, counters, option schema, HTTP
- * routes. Release candidate until SMS, MMS, voice and e-mail channels all run on it; then frozen
- * as 1.0. Rules: MAJOR changes when something is changed or removed; MINOR when members are
+ *   1.0  first, frozen: channel and campaign operations, host services, counters, option schema,
+ *        HTTP routes. SMS, MMS, voice, e-mail and task channels run on it. Since the release
+ *        candidate: cgw_inbound.provider_id; cgw_result.document and document_len;
+ *        cgw_channel_ops.tally with struct cgw_tally; cgw_channel_caps.pulled;
+ *        cgw_campaign_host.content_json, content_count, content_key and media_part.
+ * Rules: MAJOR changes when something is changed or removed; MINOR when members are
  * appended. A gateway loads plugins of the same MAJOR and a MINOR not above its own. Members a
  * plugin does not know are NULL or 0 for it. */
 #ifndef CGW_PLUGIN_H
