@@ -5,10 +5,12 @@ EXTRA_DIST += scripts/README.md scripts/bench scripts/bootstrap scripts/check-la
 
 # clang-tidy and cppcheck over everything that is installed; findings fail. One file: make lint LINT_CORE=core/base/buf.c LINT_SMPP=
 LINT_CORE = $(core_libcgwcore_a_SOURCES) $(campgwd_SOURCES) $(campgw_plugin_host_SOURCES) $(campgw_plugin_check_SOURCES) $(core_ctl_campgwctl_SOURCES) \
-	$(plugins_channel_loopback_channel_loopback_la_SOURCES) $(plugins_campaign_broadcast_campaign_broadcast_la_SOURCES)
+	$(plugins_channel_loopback_channel_loopback_la_SOURCES) $(plugins_campaign_broadcast_campaign_broadcast_la_SOURCES) \
+	$(plugins_channel_task_channel_task_la_SOURCES)
 LINT_SMPP = $(plugins_channel_smpp_channel_smpp_la_SOURCES)
 LINT_MMS = $(plugins_channel_mms_channel_mms_la_SOURCES)
 LINT_IVR = $(plugins_channel_ivr_channel_ivr_la_SOURCES)
+LINT_EMAIL = $(plugins_channel_email_channel_email_la_SOURCES)
 LINT_FLAGS = $(DEFS) -std=gnu11 -Wall -Wextra
 lint: lint-tidy lint-cppcheck
 lint-tidy:
@@ -20,11 +22,11 @@ lint-tidy:
 		$(plugins_channel_mms_channel_mms_la_CPPFLAGS)
 	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_IVR) -- $(LINT_FLAGS) \
 		$(plugins_channel_ivr_channel_ivr_la_CPPFLAGS)
+	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_EMAIL) -- $(LINT_FLAGS) \
+		$(plugins_channel_email_channel_email_la_CPPFLAGS)
 # System headers are not read: cppcheck knows libc. `portability` is left out: it is about functions that are not reentrant
 # elsewhere (readdir, getpwnam)
 lint-cppcheck:
 	cd $(srcdir) && $(CPPCHECK) --quiet --std=c11 --enable=warning,performance --inline-suppr --error-exitcode=1 \
-		--suppress=missingInclude --library=posix --library=gnu -D__cppcheck__ -D_GNU_SOURCE -Icore -Icore/include -Iplugins/channel_smpp -Iplugins/channel_mms -Iplugins/channel_ivr \
-		core plugins/channel_loopback plugins/channel_smpp plugins/channel_mms plugins/channel_ivr plugins/campaign_broadcast \
-		plugins/template_channel plugins/template_campaign
+		--suppress=missingInclude --library=posix --library=gnu -D__cppcheck__ -D_GNU_SOURCE '-DElfW(x)=Elf64_##x' -Icore -Icore/include core plugins
 .PHONY: lint lint-tidy lint-cppcheck

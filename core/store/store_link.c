@@ -175,7 +175,7 @@ int store_customer_link(struct db *db, const struct store_actor *who, int64_t ke
                         int64_t *ret_kept, int64_t *ret_other, uint64_t *ret_parts,
                         struct diag *diag)
 {
-    struct ids i;
+    struct ids i = {0};
     *ret_parts = 0;
     int rc = store_alias_lock(db, true, diag);
     if (rc == 0)

@@ -81,8 +81,9 @@ static void put_part_header(struct text *t, const struct cgw_part *p)
 {
     char name[80], value[1200];
     const char *colon = memchr(p->body, ':', p->len);
-    size_t n = colon ? (size_t)(colon - p->body) : 0;
-    (void)snprintf(name, sizeof name, "%.*s", (int)n, p->body);
+    if (!colon) /* check() refuses it; who was not asked leaves it out */
+        return;
+    (void)snprintf(name, sizeof name, "%.*s", (int)(colon - p->body), p->body);
     const char *v = colon + 1;
     while (v < p->body + p->len && *v == ' ')
         v++;
@@ -279,8 +280,9 @@ static void put_html(struct writer *w, const struct parts *parts)
 
 static void put_readable(struct writer *w, const struct parts *parts)
 {
-    if (!parts->html) {
-        put_text(w, "plain", parts->text);
+    static const struct cgw_part nothing = {.role = CGW_ROLE_TEXT, .body = ""};
+    if (!parts->html) { /* check() wants a text or HTML, and a mail has a body in any case */
+        put_text(w, "plain", parts->text ? parts->text : &nothing);
     } else if (!parts->text) {
         put_html(w, parts);
     } else { /* the better one last (RFC 2046 5.1.4) */

@@ -82,6 +82,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     if (w->fd < 0)
         w->fd = fd; /* of two address families tried at once the loser is closed by curl */
     (void)pthread_mutex_unlock(&w->pool->lock);
+    /* cppcheck-suppress resourceLeak ; curl's, which hands it to on_close() */
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 

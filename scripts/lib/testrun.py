@@ -316,6 +316,7 @@ class Runner:
         for page in pages:
             self.add("docs", "links of " + page, *links(page))
             self.add("docs", "tests named by " + page, *proofs(page))
+        self.add("docs", "packages named by README.md", *packages())
         blocks = [(page, n, info, text) for page in pages for n, info, text in fenced(page)]
         for page, n, info, text in blocks:
             done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, timeout=30, check=False)
@@ -543,6 +544,17 @@ def proofs(page):
         elif column >= 0:
             bad += [w for w in re.findall(r"`(\w+)", "".join(cells[column:column + 1])) if not re.search(r"\b(?:test_)?" + w, there)]
     return ("failed", "not there: " + " ".join(bad)) if bad else ("passed", "")
+
+
+def packages():
+    """Does README.md give each package that the scripts may install a reason, in one place?"""
+    script = text_of("scripts/lib/common.sh")
+    wanted = set(" ".join(re.findall(r"^cgw_packages_\w+='([^']*)'", script, re.M)).split()) | set(re.findall(r"^\techo (\S+)$", script, re.M))
+    text = text_of("README.md").partition("\n## Dependencies\n")[2].partition("\n## ")[0]
+    named = [name for cell in re.findall(r"^\| [^|]* \|([^|]*)\|", text, re.M) for name in re.findall(r"`([^`]+)`", cell)]
+    bad = ["%s %s" % (name, "is missing" if name not in named else "stands there twice") for name in sorted(wanted) if named.count(name) != 1]
+    bad += [name + " is installed by no script" for name in sorted(set(named) - wanted)]
+    return ("failed", "; ".join(bad)) if bad or not wanted else ("passed", "")
 
 
 def main():

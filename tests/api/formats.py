@@ -146,6 +146,7 @@ def openapi(doc):
             faults += operation(doc, path, at, op)
             ids.setdefault(op.get("operationId"), []).append(at)
     faults += ["operationId %s: %s" % (i, ", ".join(at)) for i, at in ids.items() if i is None or len(at) > 1]
+    faults += ["%s: nullable is a word of 3.0, the type is a list with null" % path for path, node in nodes(doc) if isinstance(node, dict) and "nullable" in node and "type" in node]
     for path, node in nodes(doc):
         if isinstance(node, dict) and isinstance(node.get("properties"), dict) and not isinstance(node["properties"].get("type"), str):
             faults += ["%s: required %s is no property" % (path, r) for r in node.get("required", []) if r not in node["properties"] and "allOf" not in node]
