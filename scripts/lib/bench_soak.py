@@ -30,7 +30,7 @@ class Soak:
         self.gw, self.n = gw, n
         self.began = time.monotonic()
         self.end = self.began + seconds
-        self.samples, self.campaigns, self.faults = [], [], 0
+        self.samples, self.campaigns, self.faults, self.heard_late = [], [], 0, 0
         self.next_sample = self.next_fault = self.began
         self.fault, self.fault_end = None, 0
         self.kinds = itertools.cycle(FAULTS)
@@ -93,14 +93,20 @@ class Soak:
 
     def drift(self):
         """People whose funnel differs from a recount of the rows."""
+        # who was given up on and then heard of is not unknown any more
         rows = self.gw.cluster.sql(
-            "SELECT c.public_id, " + ", ".join("count(DISTINCT (x.contact_id << 6) | x.part) FILTER (WHERE x.kind IN (%s))" % k for k in ("2", "3, 5", "4", "12")) +
-            " FROM contact_event x JOIN wave w ON w.wave_id = (x.contact_id >> 32) JOIN campaign c USING (campaign_id) GROUP BY 1", timeout_s=3600)
-        counted = {r[0]: [int(v) for v in r[1:]] for r in rows}
+            "SELECT c.public_id, count(*) FILTER (WHERE d), count(*) FILTER (WHERE f), count(*) FILTER (WHERE e), count(*) FILTER (WHERE u AND NOT (d OR f OR e)),"
+            " count(*) FILTER (WHERE u AND (d OR f OR e)) FROM"
+            " (SELECT part, contact_id, bool_or(kind = 2) AS d, bool_or(kind IN (3, 5)) AS f, bool_or(kind = 4) AS e, bool_or(kind = 12) AS u FROM contact_event GROUP BY 1, 2) x"
+            " JOIN wave w ON w.wave_id = (x.contact_id >> 32) JOIN campaign c USING (campaign_id) GROUP BY 1", timeout_s=3600)
+        counted = {r[0]: [int(v) for v in r[1:5]] for r in rows}
+        self.heard_late = sum(int(r[5]) for r in rows)
         off = 0
         for cmp in self.campaigns:
             f = self.gw.funnel(cmp)
             told = [f[k] for k in ("delivered", "failed", "expired", "unknown")]
+            if told != counted.get(cmp, [0] * 4) or sum(told) + sum(f["held"].values()) != self.n:
+                self.gw.say("drift      %s told %s, rows %s, funnel %s" % (cmp, told, counted.get(cmp), {k: v for k, v in f.items() if v}))
             off += sum(abs(a - b) for a, b in zip(told, counted.get(cmp, [0] * 4))) + abs(self.n - sum(told) - sum(f["held"].values()))
         return off
 
@@ -127,7 +133,7 @@ def soak(opts):
         return {"contacts": n * len(s.campaigns), "rate_of_the_route": max(full // 2, 1), "faults": s.faults, "rss_anon_bytes_first_third": round(rss[0]), "rss_anon_bytes_last_third": round(rss[1]),
                 "rss_ratio": round(rss[1] / rss[0], 3), "rss_peak_bytes_daemon": kit.rss_peak(gw.pid), "dead_tuples_first_third": round(dead[0]), "dead_tuples_last_third": round(dead[1]),
                 "autovacuums": gw.number("SELECT sum(autovacuum_count) FROM pg_stat_user_tables WHERE schemaname = 'campgw'"),
-                "partitions_missing": gw.number(AHEAD), "counter_drift": s.drift(), "in_doubt": sum(gw.funnel(c)["in_doubt"] for c in s.campaigns)}
+                "partitions_missing": gw.number(AHEAD), "counter_drift": s.drift(), "receipts_after_unknown": s.heard_late, "in_doubt": sum(gw.funnel(c)["in_doubt"] for c in s.campaigns)}
 
 
 def crash(opts):
