@@ -173,7 +173,7 @@ class Quickstart:
 
     def daemon(self):
         began, g = time.monotonic(), self.gateway
-        port = g.port if g.process.pid and os.path.exists(g.port_file) else stack.free_port(8440)
+        port = g.port if g.process.pid and os.path.exists(g.port_file) else stack.free_port(8440, but=self.peers.callback)
         before = read(g.conf)
         g.configure(self.peers.extend(g.settings(port, self.sim.port, window=WINDOW)))
         same = before == read(g.conf) and g.process.pid and os.path.getmtime(os.path.join(self.programs.stage, ".staged")) < os.path.getmtime(g.process.pid_path)

@@ -96,9 +96,11 @@ def write_file(path, text, who=None, mode=0o644):
     os.rename(tmp, path)
 
 
-def free_port(wanted=0, kind=socket.SOCK_STREAM):
-    """`wanted` or the next free port after it; 0 = any."""
+def free_port(wanted=0, kind=socket.SOCK_STREAM, but=None):
+    """`wanted` or the next free port after it, not `but`, which is promised to somebody; 0 = any."""
     for port in [wanted] if wanted == 0 else list(range(wanted, wanted + 100)) + [0]:
+        if port and port == but:
+            continue
         with socket.socket(type=kind) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
