@@ -151,7 +151,11 @@ static int make_instance(struct frame *f, struct diag *d)
     }
     if (unknown)
         log_warning("isolation.options.unknown", "instance=%s n=%u", name, unknown);
-    return rc ? rc : instance_new(inside.plugin, name, conf, &inside_sink, &inside.in, d);
+    if (!rc)
+        rc = instance_new(inside.plugin, name, conf, &inside_sink, &inside.in, d);
+    if (!rc)
+        inside.in->supervised = true;
+    return rc;
 }
 
 static int same_version(const char *gateway, struct diag *d)

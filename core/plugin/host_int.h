@@ -77,6 +77,7 @@ struct plugin_instance {
     bool started;      /* loop only */
     bool draining;     /* loop only: drain() was called */
     bool forced;       /* locked: the plugin missed its deadline */
+    bool supervised;   /* in a process of its own: the gateway's half keeps the deadline */
     _Atomic int64_t drain_deadline_ms;
     struct loop_timer *drain_timer; /* owned, loop only */
 

@@ -413,9 +413,11 @@ static void drain_on_loop(struct plugin_instance *in)
         return;
     }
     int64_t deadline = atomic_load(&in->drain_deadline_ms), now = clock_mono_ms();
+    /* Both halves count from the same deadline: the gateway's decides, the other only cleans up. */
+    int64_t grace = in->supervised ? 2 * DRAIN_GRACE_MS : DRAIN_GRACE_MS;
     in->drain_timer = loop_timer_new(in->loop, drain_forced, in, in);
     if (in->drain_timer)
-        loop_timer_set(in->drain_timer, (deadline > now ? deadline : now) + DRAIN_GRACE_MS);
+        loop_timer_set(in->drain_timer, (deadline > now ? deadline : now) + grace);
     inst_enter(in, "drain");
     in->plugin->channel.drain(in->ch, deadline);
     inst_leave(in);
