@@ -272,6 +272,22 @@ static bool overdue(const struct isolate *s, int64_t now)
     return now - s->phase_since_ms > ISOLATE_CREATE_MS;
 }
 
+/* Its end, or an answer, may lie unread when this thread was late itself: that is the truth, and
+ * what it wrote still counts. Only then is it a process that hangs. */
+static void give_up_if_hung(struct isolate *s, int64_t now)
+{
+    if (!overdue(s, now) && !atomic_load(&s->asking.broken))
+        return;
+    for (int i = 0; i < 2 && s->phase != ISO_DOWN; i++) /* what it wrote, then its end */
+        (void)isolate_serve(s);
+    if (s->phase == ISO_DOWN)
+        return;
+    if (overdue(s, now))
+        isolate_lost(s, END_HANG, "hung: it did not answer in time");
+    else if (atomic_load(&s->asking.broken))
+        isolate_lost(s, END_HANG, "hung: a check was not answered in time");
+}
+
 static void retry(struct isolate *s)
 {
     if (!isolate_bring_up(s))
@@ -286,11 +302,9 @@ void isolate_tick(void *arg)
     int64_t now = clock_mono_ms();
     if (s->phase == ISO_DOWN && !s->draining && s->start_wanted && now >= s->retry_ms)
         retry(s);
-    else if (s->phase != ISO_DOWN && overdue(s, now))
-        isolate_lost(s, END_HANG, "hung: it did not answer in time");
-    else if (s->phase != ISO_DOWN && atomic_load(&s->asking.broken))
-        isolate_lost(s, END_HANG, "hung: a check was not answered in time");
-    else if (s->phase == ISO_UP && s->restarting && now >= s->restart_until_ms) {
+    else if (s->phase != ISO_DOWN)
+        give_up_if_hung(s, now);
+    if (s->phase == ISO_UP && s->restarting && now >= s->restart_until_ms) {
         s->drained_told = true;
         after_frames(s);
     }

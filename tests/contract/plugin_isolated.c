@@ -363,6 +363,37 @@ static void check_is_bounded(void)
     free(c);
 }
 
+/* It dies while the loop is held up; a check learns of it first, and the loop's timer is due before
+ * it reads the end of the socket. It was a crash all the same. */
+static void a_crash_is_no_hang(void)
+{
+    struct core *c = core_new();
+    const struct conf_pair o[] = {{"act", "none"}};
+    struct plugin_instance *inst = open_instance(hostile, "late", c, o, ARRAY_LEN(o));
+    struct cgw_part part;
+    struct cgw_message m;
+    struct cgw_check check = {0};
+    const struct timespec tick = {.tv_nsec = 2 * ISOLATE_PING_MS * 1000000};
+    int pid = pid_of(inst);
+    (void)pthread_mutex_lock(&c->lock);
+    (void)hand_over(inst, 1); /* its result holds the loop up */
+    (void)nanosleep(&tick, NULL);
+    (void)kill(pid, SIGSEGV);
+    plain(&m, &part, 2);
+    for (int64_t until = clock_mono_ms() + WAIT_MS;
+         check.code != CGW_EBUSY && clock_mono_ms() < until;)
+        instance_check(inst, &m, 1, &check);
+    (void)nanosleep(&tick, NULL);
+    (void)pthread_mutex_unlock(&c->lock);
+    for (int64_t until = clock_mono_ms() + WAIT_MS; pid_of(inst) == pid && clock_mono_ms() < until;)
+        nap();
+    ok(lost_by("late", "crash") == 1 && lost_by("late", "hang") == 0,
+       "a crash that is learned of late is still a crash", "", (long long)lost_by("late", "hang"));
+    ok(wait_for(c, &c->by_result[CGW_RES_DELIVERED], 1), "what it answered still counts", "", 0);
+    (void)instance_free(inst);
+    free(c);
+}
+
 /* ---- attacks
  * ------------------------------------------------------------------------------------------------------------------------
  */
@@ -731,6 +762,7 @@ int main(int argc, char **argv)
     backs_off();
     explains_failures();
     check_is_bounded();
+    a_crash_is_no_hang();
     refuses_every_attack();
     allows_what_the_configuration_says();
     reads_its_own_media_only();
