@@ -28,6 +28,7 @@ WHERE = {"unit": ("tests/unit/",), "abi": ("tests/abi/",), "contract": ("tests/c
 TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "api": 600, "scenario": 900, "crash": 1800, "docs": 600, "dist": 1800, "style": 120, "lint": 3600}
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
+WHY_LINES = 4  # of what a failed case says: the last ones hold the judgement
 SKIP = re.compile(r"\s*#\s*SKIP\b:?\s*(.*)$", re.I)
 
 
@@ -173,6 +174,8 @@ class Runner:
                 continue
             m = TAP_LINE.match(line)
             if not m:
+                if line.startswith("#") and found and found[-1].outcome == "failed" and line.strip("# "):
+                    found[-1].why = "\n".join((found[-1].why.split("\n") + [line[1:].strip()[:300]])[-WHY_LINES:]).strip()
                 if line.startswith("Bail out!"):
                     found.append(Case(level, program, "failed", 0, line, log, self.rerun(level, program)))
                 continue
@@ -414,7 +417,7 @@ class Runner:
                 if case.outcome == "skipped":
                     print("  skipped  %s: %s" % (case.name, case.why))
                 elif case.outcome == "failed":
-                    print("  FAILED   %s%s\n           log %s\n           again: %s" % (case.name, ": " + case.why if case.why else "", case.log or "-", case.rerun or "scripts/test " + level))
+                    print("  FAILED   %s%s\n           log %s\n           again: %s" % (case.name, ": " + case.why.replace("\n", "\n           ") if case.why else "", case.log or "-", case.rerun or "scripts/test " + level))
             sys.stdout.flush()
 
     @staticmethod
