@@ -276,7 +276,8 @@ include core/api/local.mk
 include core/ctl/local.mk
 
 sbin_PROGRAMS += campgwd
-campgwd_SOURCES = core/main.c core/netguard.c core/netguard.h core/wire.c core/wire.h
+campgwd_SOURCES = core/main.c core/netguard.c core/netguard.h core/wire.c core/wire.h core/wire_int.h \
+	core/wire_api.c core/wire_metrics.c core/wire_outcome.c core/wire_plugins.c
 campgwd_CPPFLAGS = $(CORE_CPPFLAGS)
 campgwd_LDADD = $(CORE_LIBS)
 

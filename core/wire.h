@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire.h - the daemon's modules and how they reach each other. Only main.c and wire.c include it.
- */
+/* wire.h - the daemon's modules and how they reach each other. Only main.c and wire*.c see it. */
 #ifndef WIRE_H
 #define WIRE_H
 

@@ -13,20 +13,18 @@ LINT_IVR = $(plugins_channel_ivr_channel_ivr_la_SOURCES)
 LINT_EMAIL = $(plugins_channel_email_channel_email_la_SOURCES)
 LINT_FLAGS = $(DEFS) -std=gnu11 -Wall -Wextra
 lint: lint-tidy lint-cppcheck
+# every list is read, whatever the one before had
 lint-tidy:
-	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_CORE) -- $(LINT_FLAGS) $(CORE_CPPFLAGS) \
-		-DCGW_EXAMPLESDIR='"$(pkgdatadir)/examples"'
-	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_SMPP) -- $(LINT_FLAGS) \
-		$(plugins_channel_smpp_channel_smpp_la_CPPFLAGS)
-	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_MMS) -- $(LINT_FLAGS) \
-		$(plugins_channel_mms_channel_mms_la_CPPFLAGS)
-	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_IVR) -- $(LINT_FLAGS) \
-		$(plugins_channel_ivr_channel_ivr_la_CPPFLAGS)
-	@$(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) $(LINT_EMAIL) -- $(LINT_FLAGS) \
-		$(plugins_channel_email_channel_email_la_CPPFLAGS)
+	@bad=; lint() { $(SHELL) $(srcdir)/scripts/lint.sh '$(CLANG_TIDY)' $(srcdir) "$$@" || bad=1; }; \
+	lint $(LINT_CORE) -- $(LINT_FLAGS) $(CORE_CPPFLAGS) -DCGW_EXAMPLESDIR='"$(pkgdatadir)/examples"'; \
+	lint $(LINT_SMPP) -- $(LINT_FLAGS) $(plugins_channel_smpp_channel_smpp_la_CPPFLAGS); \
+	lint $(LINT_MMS) -- $(LINT_FLAGS) $(plugins_channel_mms_channel_mms_la_CPPFLAGS); \
+	lint $(LINT_IVR) -- $(LINT_FLAGS) $(plugins_channel_ivr_channel_ivr_la_CPPFLAGS); \
+	lint $(LINT_EMAIL) -- $(LINT_FLAGS) $(plugins_channel_email_channel_email_la_CPPFLAGS); \
+	[ -z "$$bad" ]
 # System headers are not read: cppcheck knows libc. `portability` is left out: it is about functions that are not reentrant
 # elsewhere (readdir, getpwnam)
 lint-cppcheck:
-	cd $(srcdir) && $(CPPCHECK) --quiet --std=c11 --enable=warning,performance --inline-suppr --error-exitcode=1 \
+	cd $(srcdir) && $(CPPCHECK) -j "$$(nproc)" --quiet --std=c11 --enable=warning,performance --inline-suppr --error-exitcode=1 \
 		--suppress=missingInclude --library=posix --library=gnu -D__cppcheck__ -D_GNU_SOURCE '-DElfW(x)=Elf64_##x' -Icore -Icore/include core plugins
 .PHONY: lint lint-tidy lint-cppcheck

@@ -285,7 +285,7 @@ static void *render_often(void *arg)
         uint32_t empty = 0;
         buf_init(&out, 1u << 20);
         (void)render_rows(&shared, thread_rows, ARRAY_LEN(thread_rows), &out, &empty);
-        w->wrong |= out.len != w->right_len || memcmp(buf_str(&out), w->right, w->right_len);
+        w->wrong |= out.len != w->right_len || memcmp(buf_str(&out), w->right, w->right_len) != 0;
         buf_done(&out);
     }
     close_bench(&own);

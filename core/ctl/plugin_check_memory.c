@@ -129,6 +129,9 @@ static int read_imports(const struct plugin *p, struct imports *im)
         else if (d->d_tag == DT_RELASZ)
             im->tables[1].n = d->d_un.d_val / sizeof(ElfW(Rela));
     }
+    for (size_t t = 0; t < ARRAY_LEN(im->tables); t++)
+        if (!im->tables[t].v) /* a length without its table: nothing to walk */
+            im->tables[t].n = 0;
     return im->symbols && im->names ? 0 : -ENOENT;
 }
 

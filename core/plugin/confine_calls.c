@@ -121,6 +121,12 @@ static int refuse(scmp_filter_ctx f, const char *name, int how)
     return nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(f, SCMP_ACT_ERRNO((unsigned)how), nr, 0);
 }
 
+/* Argument `no` compared with one value; SCMP_A0() leaves datum_b without a word about it. */
+static struct scmp_arg_cmp arg(unsigned no, enum scmp_compare op, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){.arg = no, .op = op, .datum_a = value};
+}
+
 /* Local sockets lead to services that know their callers by user id: the database (peer), the bus,
  * the gateway's own. Pairs stay allowed. */
 static int sockets(scmp_filter_ctx f)
@@ -137,12 +143,12 @@ static int sockets(scmp_filter_ctx f)
     }
     if (!rc)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_GE, AF_MAX));
+                              arg(0, SCMP_CMP_GE, AF_MAX));
     /* of netlink only what resolvers ask: addresses and routes (protocol 0) */
     if (!rc)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, AF_NETLINK),
-                              SCMP_A2(SCMP_CMP_GT, 0));
+                              arg(2, SCMP_CMP_GT, 0));
     return rc;
 }
 
@@ -151,10 +157,10 @@ static int signals(scmp_filter_ctx f)
 {
     scmp_datum_t self = (scmp_datum_t)getpid();
     int rc =
-        seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, self));
+        seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, arg(0, SCMP_CMP_NE, self));
     if (!rc)
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
-                              SCMP_A0(SCMP_CMP_NE, self));
+                              arg(0, SCMP_CMP_NE, self));
     return rc;
 }
 
@@ -162,7 +168,7 @@ static int signals(scmp_filter_ctx f)
 static int limits_of_others(scmp_filter_ctx f)
 {
     return seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
-                            SCMP_A0(SCMP_CMP_NE, 0));
+                            arg(0, SCMP_CMP_NE, 0));
 }
 
 static int tasks(scmp_filter_ctx f, bool exec)

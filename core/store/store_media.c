@@ -41,15 +41,16 @@ static int put_chunk(struct db *db, int64_t media_id, int32_t no, const char *da
 static int put_chunks(struct db *db, int64_t media_id, int64_t bytes, store_media_read read,
                       void *ctx, struct diag *diag)
 {
-    auto_free char *piece = malloc(STORE_MEDIA_CHUNK);
+    char *piece = malloc(STORE_MEDIA_CHUNK);
     int rc = piece ? 0 : diag_set(diag, -ENOMEM, "", "out of memory");
     for (int64_t at = 0; rc == 0 && at < bytes; at += STORE_MEDIA_CHUNK) {
         int64_t left = bytes - at;
         size_t n = left < (int64_t)STORE_MEDIA_CHUNK ? (size_t)left : STORE_MEDIA_CHUNK;
-        if (read(ctx, at, piece, n) != (int64_t)n)
-            return diag_set(diag, -EIO, "", "the media cannot be read back");
-        rc = put_chunk(db, media_id, (int32_t)(at / STORE_MEDIA_CHUNK), piece, n, diag);
+        rc = read(ctx, at, piece, n) == (int64_t)n
+                 ? put_chunk(db, media_id, (int32_t)(at / STORE_MEDIA_CHUNK), piece, n, diag)
+                 : diag_set(diag, -EIO, "", "the media cannot be read back");
     }
+    free(piece);
     return rc;
 }
 

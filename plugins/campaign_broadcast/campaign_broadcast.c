@@ -273,6 +273,7 @@ static int media_at(const struct broadcast *b, const struct cgw_run *run, uint32
                     struct cgw_part *ret, char at[POINTER_MAX], struct cgw_diag *diag)
 {
     uint32_t len = 0, name_len = 0;
+    *ret = (struct cgw_part){.name = ""};
     (void)snprintf(at, POINTER_MAX, "/media/%u/media", i);
     const char *id = b->host->content_str(run, at, &len);
     if (!id)
@@ -280,12 +281,13 @@ static int media_at(const struct broadcast *b, const struct cgw_run *run, uint32
     if (b->host->media_part(run, id, ret) < 0)
         return complain(diag, at, "there is no media %.40s; POST /api/v1/media gives the id", id);
     (void)snprintf(at, POINTER_MAX, "/media/%u/name", i);
-    ret->name = b->host->content_str(run, at, &name_len);
-    if (!ret->name || !is_media_name(ret->name, name_len))
+    const char *name = b->host->content_str(run, at, &name_len);
+    if (!name || !is_media_name(name, name_len))
         return complain(diag, at,
                         "the message needs a name for the media, as \"photo.jpg\": at most %u "
                         "letters, digits and . - _, without blanks",
                         NAME_MAX_BYTES);
+    ret->name = name;
     return 0;
 }
 

@@ -52,6 +52,12 @@ static void unlink_idle(struct ivr_clips *s, struct ivr_clip *c)
     c->idle = false;
 }
 
+static void clip_free(struct ivr_clip *c)
+{
+    free((void *)c->sound.ulaw); /* one block: A-law lies behind it */
+    free(c);
+}
+
 static void drop(struct ivr_clips *s, struct ivr_clip *c)
 {
     struct ivr_clip **at = &s->table[c->hash % CLIP_TABLE];
@@ -61,15 +67,17 @@ static void drop(struct ivr_clips *s, struct ivr_clip *c)
     unlink_idle(s, c);
     s->stats.clips--;
     s->stats.bytes -= c->bytes;
-    free((void *)c->sound.ulaw); /* one block: A-law lies behind it */
-    free(c);
+    clip_free(c);
 }
 
 static void make_room(struct ivr_clips *s)
 {
-    while (s->oldest && (s->stats.bytes > s->conf.max_bytes || s->stats.clips > CLIPS_MAX)) {
+    struct ivr_clip *c = s->oldest;
+    while (c && (s->stats.bytes > s->conf.max_bytes || s->stats.clips > CLIPS_MAX)) {
+        struct ivr_clip *newer = c->newer;
         s->stats.evicted++;
-        drop(s, s->oldest);
+        drop(s, c);
+        c = newer;
     }
 }
 
@@ -236,7 +244,9 @@ void ivr_clips_free(struct ivr_clips *s)
     if (!s)
         return;
     for (size_t i = 0; i < CLIP_TABLE; i++)
-        while (s->table[i])
-            drop(s, s->table[i]);
+        for (struct ivr_clip *c = s->table[i], *next; c; c = next) {
+            next = c->chain;
+            clip_free(c);
+        }
     free(s);
 }

@@ -171,7 +171,7 @@ static bool is_peer(struct ivr_media *m, const struct sockaddr_in *from)
 static bool read_one(struct ivr_media *m)
 {
     uint8_t data[PACKET_MAX];
-    struct sockaddr_in from;
+    struct sockaddr_in from = {0};
     socklen_t from_len = sizeof from;
     struct rtp_packet p;
     ssize_t n =

@@ -71,7 +71,7 @@ static void accept(struct outcome_writer *o, const struct world *w, const struct
 /* n open tasks of a world of their own. */
 static void task_world(struct world *w, int32_t part, int n)
 {
-    char id[32];
+    char id[64];
     sent_world(w, part, n);
     run_sql("UPDATE campaign SET class = 2 WHERE campaign_id = %d RETURNING 1", w->campaign_id);
     struct outcome_writer *o = start_pulled(w);

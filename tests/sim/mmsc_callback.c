@@ -326,10 +326,11 @@ bool mmsc_mo(struct sim *sim, const char *from, const char *to, const char *text
                    "text/plain; charset=utf-8\r\n\r\n%s\r\n",
                    p->tid[0] == ' ' ? p->tid + 1 : p->tid, from, to, text);
     if (media) {
+        static const char begin[] = "\xff\xd8\xff\xe0"; /* of a JPEG */
         sim_buf_printf(&b,
                        "--in\r\nContent-Type: image/jpeg\r\nContent-Location: photo.jpg\r\n\r\n");
-        for (int64_t i = 0; i < media; i++) /* begins as a JPEG does */
-            sim_buf_put(&b, i < 4 ? "\xff\xd8\xff\xe0" + i : "\x11", 1);
+        for (int64_t i = 0; i < media; i++)
+            sim_buf_put(&b, i < 4 ? &begin[i] : "\x11", 1);
         sim_buf_printf(&b, "\r\n");
     }
     sim_buf_printf(&b, "--in--\r\n\r\n--mo--\r\n");

@@ -153,16 +153,17 @@ Test(mms_mm7, every_submit_is_valid_against_the_schema)
     mms_xw_done(&w);
 }
 
+#define ONE_RECIPIENT "<Recipients><To><Number>1</Number></To></Recipients>"
+
 Test(mms_mm7, the_schema_refuses_another_order)
 {
     struct mm7_dialect d = dialect_of("REL-6-MM7-1-4");
     xmlSchemaPtr schema = schema_of(&d);
-    static const char *const bad[] = {
-        "<ServiceCode>s</ServiceCode><Recipients><To><Number>1</Number></To></Recipients>",
-        "<Recipients><To><Number>1</Number></To></Recipients><Priority>High</Priority>"
-        "<ReadReply>true</ReadReply>",
-        "<Recipients><To><Number>1</Number></To></Recipients><ExpiryDate>tomorrow</ExpiryDate>",
-        "<Recipients><To><Number/></To></Recipients>", ""};
+    static const char *const bad[] = {"<ServiceCode>s</ServiceCode>" ONE_RECIPIENT,
+                                      ONE_RECIPIENT
+                                      "<Priority>High</Priority><ReadReply>true</ReadReply>",
+                                      ONE_RECIPIENT "<ExpiryDate>tomorrow</ExpiryDate>",
+                                      "<Recipients><To><Number/></To></Recipients>", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char doc[1000];
         int n = snprintf(doc, sizeof doc,

@@ -217,10 +217,10 @@ static int take_media(struct campaign_intake *k, const json_t *content, size_t w
     struct content_value *todo = arena_alloc(&k->req->arena, CONTENT_VALUES_MAX * sizeof *todo);
     w->media = arena_alloc(&k->req->arena, STORE_MEDIA_PER_WAVE * sizeof *w->media);
     size_t n = 0;
-    int status =
-        todo && w->media ? 0 : api_problem(k->resp, PROBLEM_TOO_LARGE, "The content is too large.");
-    if (!status)
-        todo[n++] = (struct content_value){.v = content};
+    int status = 0;
+    if (!todo || !w->media)
+        return api_problem(k->resp, PROBLEM_TOO_LARGE, "The content is too large.");
+    todo[n++] = (struct content_value){.v = content};
     while (!status && n) {
         struct content_value at = todo[--n];
         const char *name;
