@@ -234,7 +234,7 @@ core_libcgwcore_a_SOURCES = \
 	core/api/routes.c \
 	core/api/scopes.c \
 	core/api/scopes.def \
-	core/api/spool.c \
+	core/api/spool.c core/api/form.c \
 	core/api/validate.c \
 	core/api/value.c \
 	core/api/worker.c \

@@ -112,7 +112,9 @@ struct api_member {
 /* public and without database: runs on the HTTP thread, must not block */
 #define API_INLINE 0x100u
 #define API_BODY_OPTIONAL 0x200u /* with API_JSON: an empty body reads as {} */
-#define API_DB_OPTIONAL 0x400u   /* the handler runs without database too: req->db is NULL then */
+/* with API_STREAM: multipart/form-data with one file is taken, too; the stream is then that file */
+#define API_FORM 0x800u
+#define API_DB_OPTIONAL 0x400u /* the handler runs without database too: req->db is NULL then */
 /* Without API_TX, API_IDEM* or API_READ the handler opens its own transactions on req->db; one left
  * open is rolled back. */
 
@@ -155,12 +157,16 @@ struct api_caller {
 };
 
 /* ---- request -------------------------------------------------------------------------------- */
+#define API_STREAM_NAME_MAX 101u /* bytes of a file's name in a form, with the NUL */
 struct api_stream {
     int fd;                   /* unlinked file, offset 0; owned by the infrastructure */
+    int64_t at;               /* where the bytes begin in it: 0 but for the file of a form */
     int64_t len;              /* bytes as received */
+    int64_t spooled;          /* bytes of the file; the infrastructure's */
     bool gzip;                /* Content-Encoding: gzip; the handler (ingest) unpacks */
     unsigned char sha256[32]; /* of the bytes as received; compared with Content-Digest already */
     char media[64];           /* without parameters, lower case */
+    char name[API_STREAM_NAME_MAX]; /* of the file of a form; "" none */
 };
 
 struct api_services;

@@ -167,6 +167,7 @@ enum auth_answer auth_lookup(struct auth *a, struct db *db, struct api_call *cal
                              const char *authorization, int64_t now_ms);
 /* revoked or rotated on this node: at once */
 void auth_forget(struct auth *a, const char *public_id);
+void auth_forget_partner(struct auth *a, int32_t partner_id); /* archived: all its keys */
 /* Has the caller the route's scope? Else the problem is written. */
 bool auth_scope(struct api_call *call);
 bool auth_local(struct api_call *call, const struct peer *peer); /* caller of the local socket */
@@ -190,6 +191,16 @@ void spool_close(struct api *api, struct api_stream *s);
 int spool_hash(const struct api_stream *s, unsigned char out[32]);
 /* Content-Digest (RFC 9530): 1 sha-256 given, 0 none we know, -1 malformed. */
 int digest_parse(const char *header, unsigned char out[32]);
+
+/* ---- forms ---------------------------------------------------------------------------------- */
+#define API_FORM_TYPE "multipart/form-data"
+#define API_FORM_OVERHEAD 65536u /* bytes a form may have beside the file */
+/* Makes the file in a spooled form the stream. False: the problem is written; faults of fields are
+ * collected. */
+bool form_unwrap(struct api_call *call);
+/* Media type without parameters in lower case; false when it carries a charset other than UTF-8. */
+bool media_type_parse(const char *header, char *out, size_t size);
+bool media_type_listed(const char *list, const char *media); /* "a/b|c/d" */
 
 /* ---- workers -------------------------------------------------------------------------------- */
 struct worker {

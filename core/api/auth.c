@@ -220,6 +220,15 @@ void auth_forget(struct auth *a, const char *public_id)
     (void)pthread_mutex_unlock(&a->lock);
 }
 
+void auth_forget_partner(struct auth *a, int32_t partner_id)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < ARRAY_LEN(a->entries); i++)
+        if (a->entries[i].caller.partner_id == partner_id)
+            a->entries[i].checked_ms = 0;
+    (void)pthread_mutex_unlock(&a->lock);
+}
+
 bool auth_scope(struct api_call *call)
 {
     const char *scope = call->req.route->scope;

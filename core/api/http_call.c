@@ -109,8 +109,7 @@ static bool find_route(struct api_call *call, const char *method)
     return false;
 }
 
-/* Media type without parameters in lower case; false when it carries a charset other than UTF-8. */
-static bool media_type(const char *header, char *out, size_t size)
+bool media_type_parse(const char *header, char *out, size_t size)
 {
     size_t n = strcspn(header, ";"), o = 0;
     for (size_t i = strspn(header, " \t"); i < n && o + 1 < size; i++)
@@ -125,7 +124,7 @@ static bool media_type(const char *header, char *out, size_t size)
     return !strncasecmp(charset, "utf-8", 5) || !strncasecmp(charset, "utf8", 4);
 }
 
-static bool media_in(const char *list, const char *media)
+bool media_type_listed(const char *list, const char *media)
 {
     size_t n = strlen(media);
     for (const char *p = list; *p;) {
@@ -145,9 +144,9 @@ static bool wrong_media(struct api_call *call, const char *detail)
                            ? "application/json, application/merge-patch+json"
                            : "application/json";
     (void)api_problem(&call->resp, PROBLEM_MEDIA_TYPE, "%s", detail);
-    char accept[512];
-    (void)snprintf(accept, sizeof accept, "%s%s%s", json, *json && r->media ? ", " : "",
-                   r->media ? r->media : "");
+    char accept[768];
+    (void)snprintf(accept, sizeof accept, "%s%s%s%s", json, *json && r->media ? ", " : "",
+                   r->media ? r->media : "", r->flags & API_FORM ? "|" API_FORM_TYPE : "");
     for (char *p = accept; *p; p++)
         if (*p == '|')
             *p = ','; /* the list of the table as a list of a header */
@@ -167,13 +166,15 @@ static bool judge_media(struct api_call *call)
     if (!call->has_body) /* an empty body: JSON says what is missing, a stream is empty */
         return call->takes_stream = !(r->flags & API_JSON), true;
     char media[sizeof call->stream.media] = "";
-    if (!type || !media_type(type, media, sizeof media))
+    if (!type || !media_type_parse(type, media, sizeof media))
         return wrong_media(call, type ? "The character set must be UTF-8."
                                       : "Say with Content-Type what the body is.");
     bool json = (r->flags & API_JSON) &&
                 (!strcmp(media, "application/json") ||
                  (!strcmp(r->method, "PATCH") && !strcmp(media, "application/merge-patch+json")));
-    call->takes_stream = !json && (r->flags & API_STREAM) && media_in(r->media, media);
+    call->takes_stream = !json && (r->flags & API_STREAM) &&
+                         (media_type_listed(r->media, media) ||
+                          ((r->flags & API_FORM) && !strcmp(media, API_FORM_TYPE)));
     if (!json && !call->takes_stream)
         return wrong_media(call, "This media type is not taken here.");
     bool gzip = coding && (!strcasecmp(coding, "gzip") || !strcasecmp(coding, "x-gzip"));
@@ -205,11 +206,17 @@ static uint64_t announced(const struct api_call *call)
     return len ? strtoull(len, NULL, 10) : 0;
 }
 
+static bool is_form(const struct api_call *call)
+{
+    return !strcmp(call->stream.media, API_FORM_TYPE);
+}
+
 static bool judge_size(struct api_call *call)
 {
     const struct api_route *r = call->req.route;
     if (call->takes_stream)
-        call->body_max = r->max_body ? r->max_body : API_STREAM_DEFAULT;
+        call->body_max = (r->max_body ? r->max_body : API_STREAM_DEFAULT) +
+                         (is_form(call) ? API_FORM_OVERHEAD : 0);
     else if (r->flags & API_STREAM) /* max_body is the stream's */
         call->body_max = API_BODY_JSON_MAX;
     else

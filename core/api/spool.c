@@ -37,7 +37,8 @@ int spool_write(struct api *api, struct api_stream *s, const void *data, size_t 
         atomic_fetch_sub(&api->spool_used, len);
         return -ENOSPC;
     }
-    s->len += (int64_t)len; /* counted even if the write fails: given back in spool_close() */
+    s->len += (int64_t)len;
+    s->spooled += (int64_t)len; /* counted even if the write fails: given back in spool_close() */
     int rc = file_write(s->fd, data, len);
     return rc == 0 ? 0 : rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : -EIO;
 }
@@ -48,7 +49,7 @@ void spool_close(struct api *api, struct api_stream *s)
         return;
     (void)close(s->fd);
     s->fd = -1;
-    atomic_fetch_sub(&api->spool_used, (uint64_t)s->len);
+    atomic_fetch_sub(&api->spool_used, (uint64_t)s->spooled);
 }
 
 int spool_hash(const struct api_stream *s, unsigned char out[32])
@@ -58,7 +59,9 @@ int spool_hash(const struct api_stream *s, unsigned char out[32])
     int64_t at = 0;
     sha256_init(&st);
     while (at < s->len) {
-        ssize_t n = pread(s->fd, piece, sizeof piece, at);
+        ssize_t n = pread(
+            s->fd, piece,
+            s->len - at < (int64_t)sizeof piece ? (size_t)(s->len - at) : sizeof piece, s->at + at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

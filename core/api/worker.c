@@ -117,6 +117,8 @@ static bool check_request(struct api_call *call)
     query_check(&call->req, &call->resp);
     if (!check_if_match(call) || !check_digest(call) || !parse_json(call))
         return false;
+    if (call->takes_stream && !strcmp(call->stream.media, API_FORM_TYPE) && !form_unwrap(call))
+        return false;
     if (api_errors(&call->resp)) {
         (void)api_invalid(&call->resp);
         return false;

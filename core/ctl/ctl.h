@@ -161,6 +161,14 @@ void ctl_query_add(struct buf *path, const char *name,
 /* "cmp_…" as it is, else the one thing of that name. 0 or a printed error. out at least 80 bytes.
  */
 int ctl_resolve(struct ctl *c, const char *kind, const char *word, char *out, size_t out_size);
+/* Id of the thing with this name or id among the first 500, "" when there is none. */
+int ctl_find_named(struct ctl *c, const char *base, const char *name, char *out, size_t size);
+/* PATCH what is there, with the version just read; POST when id is "". Takes body over;
+ * create_only: member that a change may not name, NULL none. */
+int ctl_put_named(struct ctl *c, const char *base, const char *id, json_t *body,
+                  const char *create_only, struct ctl_answer *a);
+/* GET into --output, whole or not at all, or to standard output. accept NULL: as it comes. */
+int ctl_download(struct ctl *c, const char *path, const char *accept);
 const char *ctl_kind_path(const char *kind); /* "/api/v1/campaigns", NULL unknown */
 
 /* ---- output
@@ -235,6 +243,7 @@ CTL_RUN(db_migrate);
 CTL_RUN(db_check);
 CTL_RUN(key_create);
 CTL_RUN(key_list);
+CTL_RUN(key_rotate);
 CTL_RUN(key_revoke);
 CTL_RUN(audience_upload);
 CTL_RUN(audience_list);
@@ -242,8 +251,11 @@ CTL_RUN(audience_show);
 CTL_RUN(audience_rejects);
 CTL_RUN(media_upload);
 CTL_RUN(media_list);
+CTL_RUN(media_show);
+CTL_RUN(media_download);
 CTL_RUN(media_delete);
 CTL_RUN(campaign_create);
+CTL_RUN(campaign_change);
 CTL_RUN(campaign_list);
 CTL_RUN(campaign_show);
 CTL_RUN(campaign_start);
@@ -253,10 +265,13 @@ CTL_RUN(campaign_cancel);
 CTL_RUN(campaign_watch);
 CTL_RUN(campaign_funnel);
 CTL_RUN(campaign_responses);
+CTL_RUN(campaign_answers);
 CTL_RUN(customer_why);
 CTL_RUN(customer_link);
 CTL_RUN(customer_reassigned);
 CTL_RUN(customer_erase);
+CTL_RUN(customer_show);
+CTL_RUN(customer_upload);
 CTL_RUN(contact_list);
 CTL_RUN(contact_show);
 CTL_RUN(contact_export);
@@ -268,6 +283,8 @@ CTL_RUN(task_outcome);
 CTL_RUN(task_release);
 CTL_RUN(task_import);
 CTL_RUN(dnd_list);
+CTL_RUN(dnd_create);
+CTL_RUN(dnd_entries);
 CTL_RUN(dnd_add);
 CTL_RUN(dnd_remove);
 CTL_RUN(dnd_check);
@@ -280,9 +297,22 @@ CTL_RUN(calendar_list);
 CTL_RUN(calendar_import);
 CTL_RUN(calendar_quiet);
 CTL_RUN(calendar_show);
+CTL_RUN(calendar_export);
 CTL_RUN(route_list);
 CTL_RUN(route_create);
+CTL_RUN(route_show);
+CTL_RUN(route_set);
 CTL_RUN(route_action);
+CTL_RUN(probe_list);
+CTL_RUN(probe_show);
+CTL_RUN(probe_set);
+CTL_RUN(probe_remove);
+CTL_RUN(partner_list);
+CTL_RUN(partner_show);
+CTL_RUN(partner_create);
+CTL_RUN(partner_set);
+CTL_RUN(settlement_show);
+CTL_RUN(thing_remove);
 CTL_RUN(queue_list);
 CTL_RUN(queue_action);
 CTL_RUN(dispatch_status);

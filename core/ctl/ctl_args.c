@@ -352,7 +352,9 @@ static void offer_things(struct ctl *c, const char *partial)
     const json_t *rows = json_object_get(doc, "data");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        offer(ctl_str(row, "id", ctl_str(row, "name", "")), partial);
+        char id[80];
+        ctl_format(json_object_get(row, "id"), 's', id, sizeof id); /* a partner's is a number */
+        offer(strcmp(id, "-") != 0 ? id : ctl_str(row, "name", ""), partial);
     }
     json_decref(doc);
 }

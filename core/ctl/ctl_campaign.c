@@ -63,6 +63,22 @@ int ctl_campaign_create(struct ctl *c)
     return code ? code : ctl_print_answer(c, &a, fields);
 }
 
+int ctl_campaign_change(struct ctl *c)
+{
+    char id[80];
+    json_t *body = NULL;
+    struct ctl_answer a;
+    const char *file = ctl_opt(c, "file");
+    if (!file)
+        return ctl_usage_error(c, "-f FILE is missing: the members to change as JSON");
+    int code = ctl_resolve(c, "campaign", c->argv[0], id, sizeof id);
+    if (code == 0)
+        code = ctl_read_json(c, file, &body);
+    if (code == 0)
+        code = ctl_put_named(c, "/api/v1/campaigns", id, body, NULL, &a);
+    return code ? code : ctl_print_answer(c, &a, fields);
+}
+
 int ctl_campaign_list(struct ctl *c)
 {
     static const struct ctl_column columns[] = {{"ID", "id", 's'},

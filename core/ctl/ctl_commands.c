@@ -92,6 +92,15 @@ static const struct ctl_option key_options[] = {
     {"save", 0, CTL_FILE, "FILE", NULL,
      "write the secret into a new file of mode 0600 instead of showing it"},
     END};
+static const struct ctl_option rotate_options[] = {
+    {"save", 0, CTL_FILE, "FILE", NULL,
+     "write the secret into a new file of mode 0600 instead of showing it"},
+    END};
+#define OUTPUT                                                                                     \
+    {                                                                                              \
+        "output", 'o', CTL_FILE, "FILE", NULL, "write there instead of standard output"            \
+    }
+static const struct ctl_option output_options[] = {OUTPUT, END};
 static const struct ctl_option upload_options[] = {
     {"name", 0, CTL_TEXT, "NAME", NULL, "name of the new audience (default: the file's)"},
     {"channels", 0, CTL_WORDS, "LIST", CHANNELS, "channels it is for (default sms)"},
@@ -109,6 +118,10 @@ static const struct ctl_option list_state[] = {
     {"state", 0, CTL_TEXT, "STATE", NULL, "only those in this state"}, END};
 static const struct ctl_option create_options[] = {
     {"file", 'f', CTL_FILE, "FILE", NULL, "campaign as JSON, - for standard input (required)"},
+    END};
+static const struct ctl_option change_options[] = {
+    {"file", 'f', CTL_FILE, "FILE", NULL,
+     "members to change as JSON, - for standard input (required)"},
     END};
 static const struct ctl_option start_options[] = {
     {"expect-max", 0, CTL_INT, "N", NULL,
@@ -139,7 +152,7 @@ static const struct ctl_option export_options[] = {
     CONTACT_FILTERS,
     {"format", 0, CTL_WORD, "WORD", "csv|ndjson",
      "form of the export (default csv, with --json ndjson)"},
-    {"output", 'o', CTL_FILE, "FILE", NULL, "write there instead of standard output"},
+    OUTPUT,
     END};
 #define TASK_CAMPAIGN                                                                              \
     {                                                                                              \
@@ -178,6 +191,11 @@ static const struct ctl_option dnd_options[] = {
     FORMAT,
     REGION,
     END};
+static const struct ctl_option list_options[] = {
+    {"channel", 0, CTL_WORD, "WORD", CHANNELS, "hold this channel only (default all)"},
+    {"class", 0, CTL_WORD, "WORD", CLASSES, "hold this contact class only (default all)"},
+    END};
+static const struct ctl_option people_options[] = {REGION, FORMAT, END};
 static const struct ctl_option region_options[] = {REGION, END};
 static const struct ctl_option grant_options[] = {
     {"purpose", 0, CTL_TEXT, "WORD", NULL, "what the consent is for (default marketing)"},
@@ -218,22 +236,54 @@ static const struct ctl_option calendar_options[] = {
     {"region", 0, CTL_TEXT, "REGION", NULL, "as it is for people of this region"},
     END};
 static const struct ctl_option person_options[] = {REGION, END};
+#define ROUTE_MEMBERS                                                                               \
+    {"sender", 0, CTL_TEXT, "ADDRESS", NULL, "sender shown to people"},                             \
+        {"sender-kind",       0, CTL_WORD, "WORD", "auto|number|email|sip|short_code|alphanumeric", \
+         "what the sender is"},                                                                     \
+        {"service-code", 0, CTL_TEXT, "TEXT", NULL, "charging or service code the peer wants"},     \
+        {"rate", 0, CTL_INT, "N", NULL, "messages or segments a second at most"},                   \
+        {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it carries"},                   \
+        {"prefixes", 0, CTL_WORDS, "LIST", NULL, "numbers it carries, such as +86,+852"},           \
+        {"regions", 0, CTL_WORDS, "LIST", NULL, "regions it carries"},                              \
+        {"priority", 0, CTL_INT, "N", NULL, "lower ones are tried first"},                          \
+        {"weight", 0, CTL_INT, "N", NULL, "share among routes of equal priority"},                  \
+        {"max-segments", 0, CTL_INT, "N", NULL, "longest message in segments"},                     \
+        {"max-tries", 0, CTL_INT, "N", NULL, "attempts for one message"},                           \
+    {                                                                                               \
+        "no-receipts", 0, CTL_FLAG, NULL, NULL, "do not ask for receipts"                           \
+    }
 static const struct ctl_option route_options[] = {
     {"channel", 0, CTL_WORD, "WORD", CHANNELS, "channel (default sms)"},
     {"instance", 0, CTL_TEXT, "NAME", NULL, "channel instance of the configuration (required)"},
-    {"sender", 0, CTL_TEXT, "ADDRESS", NULL, "sender shown to people"},
-    {"sender-kind", 0, CTL_WORD, "WORD", "auto|number|email|sip|short_code|alphanumeric",
-     "what the sender is"},
-    {"service-code", 0, CTL_TEXT, "TEXT", NULL, "charging or service code the peer wants"},
-    {"rate", 0, CTL_INT, "N", NULL, "messages or segments a second at most"},
-    {"classes", 0, CTL_WORDS, "LIST", CLASSES, "contact classes it carries"},
-    {"prefixes", 0, CTL_WORDS, "LIST", NULL, "numbers it carries, such as +86,+852"},
-    {"regions", 0, CTL_WORDS, "LIST", NULL, "regions it carries"},
-    {"priority", 0, CTL_INT, "N", NULL, "lower ones are tried first"},
-    {"weight", 0, CTL_INT, "N", NULL, "share among routes of equal priority"},
-    {"max-segments", 0, CTL_INT, "N", NULL, "longest message in segments"},
-    {"max-tries", 0, CTL_INT, "N", NULL, "attempts for one message"},
-    {"no-receipts", 0, CTL_FLAG, NULL, NULL, "do not ask for receipts"},
+    ROUTE_MEMBERS,
+    END};
+static const struct ctl_option route_set_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "new name"},
+    {"instance", 0, CTL_TEXT, "NAME", NULL, "channel instance of the configuration"},
+    ROUTE_MEMBERS,
+    END};
+static const struct ctl_option probe_options[] = {
+    {"to", 0, CTL_TEXT, "ADDRESS", NULL, "number or mailbox of your own (required)"},
+    {"at", 0, CTL_TEXT, "HH:MM", NULL, "time of the day (required)"},
+    {"zone", 0, CTL_TEXT, "ZONE", NULL, "time zone of that time, such as Asia/Shanghai (required)"},
+    {"text", 0, CTL_TEXT, "TEXT", NULL, "text of the message"},
+    {"file", 'f', CTL_FILE, "FILE", NULL, "content as of a wave as JSON, instead of a text"},
+    END};
+#define PARTNER_MEMBERS                                                                            \
+    {"quota", 0, CTL_TEXT, "N", NULL, "messages a day at most; none = no quota"},                  \
+        {"rate", 0, CTL_TEXT, "N", NULL, "messages a second at most; none = no limit"},            \
+    {                                                                                              \
+        "zone", 0, CTL_TEXT, "ZONE", NULL, "time zone of the quota's day (default UTC)"            \
+    }
+static const struct ctl_option partner_options[] = {PARTNER_MEMBERS, END};
+static const struct ctl_option partner_set_options[] = {
+    {"name", 0, CTL_TEXT, "NAME", NULL, "new name"}, PARTNER_MEMBERS, END};
+static const struct ctl_option settlement_options[] = {
+    {"from", 0, CTL_TEXT, "DAY", NULL, "first day, such as 2026-01-01 (default: of this month)"},
+    {"to", 0, CTL_TEXT, "DAY", NULL, "last day (default today)"},
+    {"zone", 0, CTL_TEXT, "ZONE", NULL, "time zone of the days (default UTC)"},
+    {"format", 0, CTL_WORD, "WORD", "table|csv", "form (default table, with --output csv)"},
+    OUTPUT,
     END};
 
 #define CMD(noun_, verb_, args_, min_, max_, flags_, kind_, options_, run_, help_)                 \
@@ -259,6 +309,8 @@ const struct ctl_command ctl_commands[] = {
         "make an API key; its secret is shown once"),
     CMD("key", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, key_list,
         "API keys and when they were last used"),
+    CMD("key", "rotate", "KEY", 1, 1, CTL_F_DESTRUCTIVE, "key", rotate_options, key_rotate,
+        "give an API key a new secret, shown once; the old one stops working"),
     CMD("key", "revoke", "KEY", 1, 1, CTL_F_DESTRUCTIVE, "key", NULL, key_revoke,
         "end an API key at once"),
     CMD("audience", "upload", "FILE", 1, 1, 0, "file", upload_options, audience_upload,
@@ -267,15 +319,22 @@ const struct ctl_command ctl_commands[] = {
     CMD("audience", "show", "AUDIENCE", 1, 1, 0, "audience", NULL, audience_show, "one audience"),
     CMD("audience", "rejects", "AUDIENCE", 1, 1, CTL_F_LIST, "audience", NULL, audience_rejects,
         "rows that were refused, with the reason"),
+    CMD("audience", "archive", "AUDIENCE", 1, 1, CTL_F_DESTRUCTIVE, "audience", NULL, thing_remove,
+        "put an audience away"),
     CMD("media", "upload", "FILE", 1, 1, 0, "file", media_options, media_upload,
         "keep a picture, sound, film or document that campaigns refer to"),
     CMD("media", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, media_list, "media"),
+    CMD("media", "show", "MEDIA", 1, 1, 0, NULL, NULL, media_show, "one media"),
+    CMD("media", "download", "MEDIA", 1, 1, 0, NULL, output_options, media_download,
+        "the bytes of a media"),
     CMD("media", "delete", "MEDIA", 1, 1, CTL_F_DESTRUCTIVE, NULL, NULL, media_delete,
         "delete a media that nothing refers to"),
     CMD("campaign", "create", "", 0, 0, 0, NULL, create_options, campaign_create,
         "make a draft from a JSON file"),
     CMD("campaign", "list", "", 0, 0, CTL_F_LIST, NULL, list_state, campaign_list, "campaigns"),
     CMD("campaign", "show", "CAMPAIGN", 1, 1, 0, "campaign", NULL, campaign_show, "one campaign"),
+    CMD("campaign", "change", "CAMPAIGN", 1, 1, 0, "campaign", change_options, campaign_change,
+        "change a campaign that has not started"),
     CMD("campaign", "schedule", "CAMPAIGN", 1, 1, CTL_F_WATCH, "campaign", schedule_options,
         campaign_schedule, "start by itself when its time comes"),
     CMD("campaign", "start", "CAMPAIGN", 1, 1, CTL_F_WATCH | CTL_F_DESTRUCTIVE, "campaign",
@@ -292,8 +351,16 @@ const struct ctl_command ctl_commands[] = {
         "from audience to delivered, with everybody held and why"),
     CMD("campaign", "responses", "CAMPAIGN", 1, 1, CTL_F_LIST, "campaign", NULL, campaign_responses,
         "what people answered"),
+    CMD("campaign", "answers", "CAMPAIGN", 1, 1, 0, "campaign", NULL, campaign_answers,
+        "the most frequent answers, counted"),
+    CMD("campaign", "delete", "CAMPAIGN", 1, 1, CTL_F_DESTRUCTIVE, "campaign", NULL, thing_remove,
+        "delete a draft"),
     CMD("customer", "why", "NUMBER", 1, 1, 0, "number", why_options, customer_why,
         "would this person be contacted, and what happened before"),
+    CMD("customer", "show", "CUSTOMER", 1, 1, 0, "number", person_options, customer_show,
+        "one customer, with lists and consents"),
+    CMD("customer", "upload", "FILE", 1, 1, 0, "file", people_options, customer_upload,
+        "create or update customers from a CSV or NDJSON file, gzip allowed"),
     CMD("customer", "link", "CUSTOMER OTHER", 2, 2, CTL_F_DESTRUCTIVE, "number", person_options,
         customer_link, "say that two customers are one person"),
     CMD("customer", "reassigned", "CUSTOMER ADDRESS", 2, 2, CTL_F_DESTRUCTIVE, "number",
@@ -319,6 +386,12 @@ const struct ctl_command ctl_commands[] = {
         "say what became of a task"),
     CMD("task", "release", "TASK", 1, 1, 0, NULL, NULL, task_release, "give a task back"),
     CMD("dnd", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, dnd_list, "do-not-disturb lists"),
+    CMD("dnd", "create", "NAME", 1, 1, 0, NULL, list_options, dnd_create,
+        "make a do-not-disturb list"),
+    CMD("dnd", "entries", "LIST", 1, 1, CTL_F_LIST, "dnd", NULL, dnd_entries,
+        "who stands in a list"),
+    CMD("dnd", "delete", "LIST", 1, 1, CTL_F_DESTRUCTIVE, "dnd", NULL, thing_remove,
+        "delete a list and its entries"),
     CMD("dnd", "add", "[NUMBER ...]", 0, CTL_ARGS_MAX, 0, "number", dnd_options, dnd_add,
         "stop contacts to these people"),
     CMD("dnd", "remove", "[NUMBER ...]", 0, CTL_ARGS_MAX, CTL_F_DESTRUCTIVE, "number", dnd_options,
@@ -334,6 +407,7 @@ const struct ctl_command ctl_commands[] = {
     CMD("cap", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, cap_list,
         "caps: how often people may be contacted"),
     CMD("cap", "set", "NAME", 1, 1, 0, "cap", cap_options, cap_set, "make or change a cap"),
+    CMD("cap", "delete", "CAP", 1, 1, CTL_F_DESTRUCTIVE, "cap", NULL, thing_remove, "delete a cap"),
     CMD("calendar", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, calendar_list,
         "calendars: when people may not be contacted"),
     CMD("calendar", "import", "FILE", 1, 1, 0, "file", import_options, calendar_import,
@@ -342,14 +416,41 @@ const struct ctl_command ctl_commands[] = {
         "make or change a calendar of open hours"),
     CMD("calendar", "show", "CALENDAR", 1, 1, 0, "calendar", calendar_options, calendar_show,
         "what a calendar means in a month"),
+    CMD("calendar", "export", "CALENDAR", 1, 1, 0, "calendar", output_options, calendar_export,
+        "a calendar as an iCalendar file"),
+    CMD("calendar", "delete", "CALENDAR", 1, 1, CTL_F_DESTRUCTIVE, "calendar", NULL, thing_remove,
+        "delete a calendar"),
     CMD("route", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, route_list, "routes"),
     CMD("route", "create", "NAME", 1, 1, 0, NULL, route_options, route_create,
         "make a route over a channel instance"),
+    CMD("route", "show", "ROUTE", 1, 1, 0, "route", NULL, route_show, "one route"),
+    CMD("route", "set", "ROUTE", 1, 1, 0, "route", route_set_options, route_set, "change a route"),
     CMD("route", "pause", "ROUTE", 1, 1, 0, "route", NULL, route_action,
         "hand nothing more to a route"),
     CMD("route", "resume", "ROUTE", 1, 1, 0, "route", NULL, route_action, "use a route again"),
     CMD("route", "drain", "ROUTE", 1, 1, 0, "route", NULL, route_action,
         "let a route finish what it has"),
+    CMD("route", "archive", "ROUTE", 1, 1, CTL_F_DESTRUCTIVE, "route", NULL, thing_remove,
+        "put a route away"),
+    CMD("probe", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, probe_list,
+        "routes with their daily test messages"),
+    CMD("probe", "show", "ROUTE", 1, 1, 0, "route", NULL, probe_show,
+        "the probe of a route and how the last seven ended"),
+    CMD("probe", "set", "ROUTE", 1, 1, 0, "route", probe_options, probe_set,
+        "send one test message a day over a route"),
+    CMD("probe", "remove", "ROUTE", 1, 1, 0, "route", NULL, probe_remove,
+        "send no test message over a route any more"),
+    CMD("partner", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, partner_list,
+        "partners who send through this installation"),
+    CMD("partner", "show", "PARTNER", 1, 1, 0, "partner", NULL, partner_show, "one partner"),
+    CMD("partner", "create", "NAME", 1, 1, 0, NULL, partner_options, partner_create,
+        "make a partner"),
+    CMD("partner", "set", "PARTNER", 1, 1, 0, "partner", partner_set_options, partner_set,
+        "change a partner"),
+    CMD("partner", "archive", "PARTNER", 1, 1, CTL_F_DESTRUCTIVE, "partner", NULL, thing_remove,
+        "end a partner: its keys are revoked, nothing of it is sent any more"),
+    CMD("settlement", "show", "[PARTNER]", 0, 1, 0, "partner", settlement_options, settlement_show,
+        "what was accepted, delivered and failed per route and day"),
     CMD("queue", "list", "", 0, 0, CTL_F_LIST, NULL, NULL, queue_list,
         "queues with this node's numbers"),
     CMD("queue", "pause", "QUEUE", 1, 1, 0, "queue", NULL, queue_action,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl_ops.c - status, version, routes, queues, the dispatch switch, plugins, API keys. */
+/* ctl_ops.c - status, version, the dispatch switch, plugins, API keys. */
 #include "ctl/ctl.h"
 
 #include <errno.h>
@@ -129,131 +129,6 @@ int ctl_version(struct ctl *c)
         ctl_say(c, "the gateway does not answer at %s", ctl_http_where(c));
     json_decref(doc);
     return CTL_OK; /* the question was this program's version */
-}
-
-/* ---- one thing, one action
- * ------------------------------------------------------------------------------------------------------
- */
-static int act(struct ctl *c, const char *kind, const struct ctl_column *fields)
-{
-    char id[80], path[CTL_PATH_MAX];
-    int code = ctl_resolve(c, kind, c->argv[0], id, sizeof id);
-    if (code)
-        return code;
-    (void)snprintf(path, sizeof path, "%s/%s/%s", ctl_kind_path(kind), id, c->cmd->verb);
-    struct ctl_request req = {.method = "POST", .path = path};
-    struct ctl_answer a;
-    code = ctl_call(c, &req, &a);
-    return code ? code : ctl_print_answer(c, &a, fields);
-}
-
-/* ---- routes
- * -----------------------------------------------------------------------------------------------------------------------
- */
-static const struct ctl_column route_fields[] = {{"id", "id", 's'},
-                                                 {"name", "name", 's'},
-                                                 {"channel", "channel", 's'},
-                                                 {"instance", "instance", 's'},
-                                                 {"sender", "sender", 's'},
-                                                 {"state", "state", 'c'},
-                                                 {"classes", "classes", 's'},
-                                                 {"rate/s", "rate_per_s", 'n'},
-                                                 {"priority", "priority", 'n'},
-                                                 {"max segments", "max_segments", 'n'},
-                                                 CTL_COLUMNS_END};
-
-int ctl_route_list(struct ctl *c)
-{
-    static const struct ctl_column columns[] = {{"ID", "id", 's'},
-                                                {"NAME", "name", 's'},
-                                                {"CHANNEL", "channel", 's'},
-                                                {"INSTANCE", "instance", 's'},
-                                                {"SENDER", "sender", 's'},
-                                                {"STATE", "state", 'c'},
-                                                {"RATE/S", "rate_per_s", 'n'},
-                                                {"PRIO", "priority", 'n'},
-                                                CTL_COLUMNS_END};
-    return ctl_list(c, "/api/v1/routes", columns,
-                    "No route yet: campgwctl route create NAME --instance INSTANCE");
-}
-
-static bool put_int(const struct ctl *c, json_t *doc, const char *option, const char *member,
-                    int64_t max)
-{
-    int64_t v;
-    bool bad = false;
-    if (ctl_opt_int(c, option, 0, max, &v, &bad))
-        ctl_set(doc, member, json_integer(v));
-    return !bad;
-}
-
-int ctl_route_create(struct ctl *c)
-{
-    static const struct {
-        const char *option, *member;
-        int64_t max;
-    } ints[] = {{"rate", "rate_per_s", 1000000},
-                {"priority", "priority", 32767},
-                {"weight", "weight", 32767},
-                {"max-segments", "max_segments", 255},
-                {"max-tries", "max_tries", 32767}};
-    if (!ctl_has(c, "instance"))
-        return ctl_usage_error(c, "--instance is missing: the channel instance of the "
-                                  "configuration that carries the route");
-    json_t *body = json_pack("{s:s, s:s, s:s}", "name", c->argv[0], "channel",
-                             ctl_opt(c, "channel") ? ctl_opt(c, "channel") : "sms", "instance",
-                             ctl_opt(c, "instance"));
-    ctl_set_str(body, "sender", ctl_opt(c, "sender"));
-    ctl_set_str(body, "sender_kind", ctl_opt(c, "sender-kind"));
-    ctl_set_str(body, "service_code", ctl_opt(c, "service-code"));
-    ctl_set(body, "classes", ctl_words(ctl_opt(c, "classes")));
-    ctl_set(body, "prefixes", ctl_words(ctl_opt(c, "prefixes")));
-    ctl_set(body, "regions", ctl_words(ctl_opt(c, "regions")));
-    if (ctl_has(c, "no-receipts"))
-        ctl_set(body, "receipts", json_false());
-    for (size_t i = 0; i < ARRAY_LEN(ints); i++)
-        if (!put_int(c, body, ints[i].option, ints[i].member, ints[i].max)) {
-            json_decref(body);
-            return CTL_USAGE;
-        }
-    struct ctl_request req = {
-        .method = "POST", .path = "/api/v1/routes", .body = body, .idem = true};
-    struct ctl_answer a;
-    int code = ctl_call(c, &req, &a);
-    return code ? code : ctl_print_answer(c, &a, route_fields);
-}
-
-int ctl_route_action(struct ctl *c)
-{
-    return act(c, "route", route_fields);
-}
-
-/* ---- queues
- * --------------------------------------------------------------------------------------------------------------------------
- */
-int ctl_queue_list(struct ctl *c)
-{
-    static const struct ctl_column columns[] = {{"ID", "id", 's'},
-                                                {"ROUTE", "route_name", 's'},
-                                                {"LANE", "lane", 's'},
-                                                {"PAUSED", "paused", 's'},
-                                                {"ROUTE STATE", "route_state", 'c'},
-                                                {"WAITING", "node.waiting", 'n'},
-                                                {"IN FLIGHT", "node.in_flight", 'n'},
-                                                {"CREDIT", "node.credit", 'n'},
-                                                {"RATE/S", "node.rate_per_s", 'n'},
-                                                CTL_COLUMNS_END};
-    return ctl_list(c, "/api/v1/queues", columns, "No queue: there is no route yet.");
-}
-
-int ctl_queue_action(struct ctl *c)
-{
-    static const struct ctl_column fields[] = {{"id", "id", 's'},
-                                               {"route", "route_name", 's'},
-                                               {"lane", "lane", 's'},
-                                               {"paused", "paused", 's'},
-                                               CTL_COLUMNS_END};
-    return act(c, "queue", fields);
 }
 
 /* ---- dispatch
@@ -386,10 +261,9 @@ static int save_secret(const struct ctl *c, const char *file, const char *secret
     size_t n = strlen(secret);
     if (fd >= 0 && write(fd, secret, n) == (ssize_t)n && write(fd, "\n", 1) == 1 && fsync(fd) == 0)
         return 0;
-    (void)snprintf(what, sizeof what, "the key was made, but its secret could not be written to %s",
+    (void)snprintf(what, sizeof what, "the key has a new secret, but it could not be written to %s",
                    file);
-    return ctl_fail(c, CTL_FAILED, what, strerror(errno),
-                    "campgwctl key revoke it, and make another");
+    return ctl_fail(c, CTL_FAILED, what, strerror(errno), "campgwctl key rotate KEY");
 }
 
 static int show_key(const struct ctl *c, json_t *doc)
@@ -443,6 +317,31 @@ int ctl_key_create(struct ctl *c)
         ctl_set(body, "partner_id", json_integer(partner));
     /* no Idempotency-Key: a replay could not show the secret again */
     struct ctl_request req = {.method = "POST", .path = "/api/v1/api-keys", .body = body};
+    struct ctl_answer a;
+    code = ctl_call(c, &req, &a);
+    if (code == 0)
+        code = show_key(c, a.doc);
+    ctl_answer_done(&a);
+    return code;
+}
+
+int ctl_key_rotate(struct ctl *c)
+{
+    char id[80], path[CTL_PATH_MAX], question[200];
+    const char *file = ctl_opt(c, "save");
+    if (file && access(file, F_OK) == 0)
+        return ctl_fail(c, CTL_FAILED, "the file for the secret exists", file,
+                        "name another file with --save");
+    int code = ctl_resolve(c, "key", c->argv[0], id, sizeof id);
+    if (code)
+        return code;
+    (void)snprintf(question, sizeof question,
+                   "Give %s a new secret: whoever has only the old one is shut out at once.", id);
+    code = ctl_confirm(c, question, 1);
+    if (code)
+        return code;
+    (void)snprintf(path, sizeof path, "/api/v1/api-keys/%s/rotate", id);
+    struct ctl_request req = {.method = "POST", .path = path};
     struct ctl_answer a;
     code = ctl_call(c, &req, &a);
     if (code == 0)

@@ -315,54 +315,17 @@ int ctl_contact_show(struct ctl *c)
     return code;
 }
 
-static int export_to(struct ctl *c, const char *path, FILE *to)
-{
-    const char *format = ctl_opt(c, "format");
-    bool csv = format ? !strcmp(format, "csv") : !c->json;
-    struct ctl_request req = {.method = "GET",
-                              .path = path,
-                              .accept = csv ? "text/csv" : "application/x-ndjson",
-                              .sink = to};
-    struct ctl_answer a;
-    int code = ctl_call(c, &req, &a);
-    ctl_answer_done(&a);
-    return code;
-}
-
-static int export_file(struct ctl *c, const char *path, const char *file)
-{
-    char what[600], tmp[600];
-    (void)snprintf(tmp, sizeof tmp, "%s.part", file);
-    (void)snprintf(what, sizeof what, "cannot write %s", file);
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (!f) {
-        if (fd >= 0)
-            (void)close(fd);
-        return ctl_fail(c, CTL_FAILED, what, strerror(errno), "");
-    }
-    int code = export_to(c, path, f);
-    bool whole = fflush(f) == 0 && fsync(fd) == 0;
-    whole = fclose(f) == 0 && whole;
-    if (code == 0 && (!whole || rename(tmp, file) != 0))
-        code = ctl_fail(c, CTL_FAILED, what, strerror(errno), "");
-    if (code)
-        (void)unlink(tmp);
-    else
-        ctl_say(c, "written: %s", file);
-    return code;
-}
-
 int ctl_contact_export(struct ctl *c)
 {
     struct buf path;
-    const char *file = ctl_opt(c, "output");
+    const char *format = ctl_opt(c, "format");
+    bool csv = format ? !strcmp(format, "csv") : !c->json;
     if (!ctl_has(c, "customer") && !ctl_has(c, "campaign"))
         return ctl_usage_error(c, "--customer or --campaign is missing");
     buf_init(&path, CTL_PATH_MAX);
     int code = log_path(c, "/api/v1/contacts/export", &path);
     if (code == 0)
-        code = file ? export_file(c, buf_str(&path), file) : export_to(c, buf_str(&path), stdout);
+        code = ctl_download(c, buf_str(&path), csv ? "text/csv" : "application/x-ndjson");
     buf_done(&path);
     return code;
 }

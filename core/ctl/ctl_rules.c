@@ -21,6 +21,40 @@ int ctl_dnd_list(struct ctl *c)
     return ctl_list(c, "/api/v1/dnd-lists", columns, "No list.");
 }
 
+int ctl_dnd_create(struct ctl *c)
+{
+    static const struct ctl_column fields[] = {{"id", "id", 's'},
+                                               {"name", "name", 's'},
+                                               {"scope", "scope|channel|class", 's'},
+                                               CTL_COLUMNS_END};
+    const char *channel = ctl_opt(c, "channel"), *class = ctl_opt(c, "class");
+    if (channel && class)
+        return ctl_usage_error(c, "a list is for one channel or for one class, not both");
+    json_t *body = json_pack("{s:s}", "name", c->argv[0]);
+    if (!body)
+        return ctl_usage_error(c, "the name is no text");
+    ctl_set_str(body, "channel", channel);
+    ctl_set_str(body, "class", class);
+    ctl_set_str(body, "scope", channel || class ? NULL : "all");
+    struct ctl_request req = {
+        .method = "POST", .path = "/api/v1/dnd-lists", .body = body, .idem = true};
+    struct ctl_answer a;
+    int code = ctl_call(c, &req, &a);
+    return code ? code : ctl_print_answer(c, &a, fields);
+}
+
+int ctl_dnd_entries(struct ctl *c)
+{
+    static const struct ctl_column columns[] = {{"CUSTOMER", "customer", 's'},
+                                                {"SCOPE", "scope|channel|class", 's'},
+                                                {"SINCE", "since", 't'},
+                                                CTL_COLUMNS_END};
+    char id[80], path[CTL_PATH_MAX];
+    int code = ctl_resolve(c, "dnd", c->argv[0], id, sizeof id);
+    (void)snprintf(path, sizeof path, "/api/v1/dnd-lists/%s/entries", id);
+    return code ? code : ctl_list(c, path, columns, "Nobody stands in it.");
+}
+
 static int dnd_request(struct ctl *c, const char *list, const char *verb, struct buf *path,
                        struct ctl_request *req)
 {
@@ -210,50 +244,6 @@ int ctl_consent_show(struct ctl *c)
     return code;
 }
 
-/* ---- things that are made or changed by name
- * ------------------------------------------------------------------------------------------------
- */
-/* Id of the thing with this name, "" when there is none. */
-static int find_named(struct ctl *c, const char *base, const char *name, char *out, size_t size)
-{
-    char path[CTL_PATH_MAX];
-    int code;
-    *out = 0;
-    (void)snprintf(path, sizeof path, "%s?limit=500", base);
-    json_t *doc = ctl_get(c, path, &code);
-    const json_t *rows = json_object_get(doc, "data");
-    for (size_t i = 0; i < json_array_size(rows) && !*out; i++) {
-        const json_t *row = json_array_get(rows, i);
-        if (!strcmp(ctl_str(row, "name", ""), name) || !strcmp(ctl_str(row, "id", ""), name))
-            (void)snprintf(out, size, "%s", ctl_str(row, "id", ""));
-    }
-    json_decref(doc);
-    return code;
-}
-
-/* PATCH what is there, with the version just read, else POST. Takes body over; create_only: member
- * that a change may not name. */
-static int put_named(struct ctl *c, const char *base, const char *id, json_t *body,
-                     const char *create_only, struct ctl_answer *a)
-{
-    char path[CTL_PATH_MAX];
-    struct ctl_request req = {.method = "POST", .path = base, .body = body, .idem = true};
-    if (!*id)
-        return ctl_call(c, &req, a);
-    (void)snprintf(path, sizeof path, "%s/%s", base, id);
-    struct ctl_request read = {.method = "GET", .path = path};
-    struct ctl_answer now;
-    int code = ctl_call(c, &read, &now);
-    ctl_answer_done(&now);
-    if (create_only)
-        (void)json_object_del(body, create_only);
-    req = (struct ctl_request){
-        .method = "PATCH", .path = path, .body = body, .merge_patch = true, .if_match = now.etag};
-    if (code)
-        json_decref(body);
-    return code ? code : ctl_call(c, &req, a);
-}
-
 /* ---- caps
  * ----------------------------------------------------------------------------------------------------------------------------------
  */
@@ -311,7 +301,7 @@ int ctl_cap_set(struct ctl *c)
     struct ctl_answer a;
     int code = cap_body(c, &body);
     if (code == 0)
-        code = find_named(c, "/api/v1/caps", c->argv[0], id, sizeof id);
+        code = ctl_find_named(c, "/api/v1/caps", c->argv[0], id, sizeof id);
     if (code == 0 && !*id) {
         ctl_set_str(body, "name", c->argv[0]);
         if (!ctl_has(c, "zone") || (!ctl_has(c, "period") && !ctl_has(c, "sliding")))
@@ -321,7 +311,7 @@ int ctl_cap_set(struct ctl *c)
         json_decref(body);
         return code;
     }
-    code = put_named(c, "/api/v1/caps", id, body, NULL, &a);
+    code = ctl_put_named(c, "/api/v1/caps", id, body, NULL, &a);
     return code ? code : ctl_print_answer(c, &a, cap_fields);
 }
 
@@ -360,12 +350,13 @@ static json_t *calendar_body(const struct ctl *c, const char *name, const char *
 static int calendar_for(struct ctl *c, const char *name, char *id, size_t size, bool *made)
 {
     struct ctl_answer a = {0};
-    int code = find_named(c, "/api/v1/calendars", name, id, size);
+    int code = ctl_find_named(c, "/api/v1/calendars", name, id, size);
     if (code)
         return code;
     *made = !*id;
     if (*made || ctl_has(c, "region") || ctl_has(c, "classes") || ctl_has(c, "channels"))
-        code = put_named(c, "/api/v1/calendars", id, calendar_body(c, name, "holiday"), "kind", &a);
+        code = ctl_put_named(c, "/api/v1/calendars", id, calendar_body(c, name, "holiday"), "kind",
+                             &a);
     if (code == 0 && *made)
         (void)snprintf(id, size, "%s", ctl_str(a.doc, "id", ""));
     ctl_answer_done(&a);
@@ -462,14 +453,14 @@ int ctl_calendar_quiet(struct ctl *c)
                                        : "--hours is missing");
     json_t *body = calendar_body(c, c->argv[0], "quiet");
     ctl_set(body, "hours", hours);
-    int code = find_named(c, "/api/v1/calendars", c->argv[0], id, sizeof id);
+    int code = ctl_find_named(c, "/api/v1/calendars", c->argv[0], id, sizeof id);
     if (code) {
         json_decref(body);
         return code;
     }
     if (*id)
         (void)json_object_del(body, "name"); /* it may have been given by its id */
-    code = put_named(c, "/api/v1/calendars", id, body, "kind", &a);
+    code = ctl_put_named(c, "/api/v1/calendars", id, body, "kind", &a);
     return code ? code : ctl_print_answer(c, &a, calendar_fields);
 }
 
@@ -521,4 +512,12 @@ int ctl_calendar_show(struct ctl *c)
         ctl_say(c, "It closes nothing in that month.");
     json_decref(doc);
     return code;
+}
+
+int ctl_calendar_export(struct ctl *c)
+{
+    char id[80], path[CTL_PATH_MAX];
+    int code = ctl_resolve(c, "calendar", c->argv[0], id, sizeof id);
+    (void)snprintf(path, sizeof path, "/api/v1/calendars/%s/ics", id);
+    return code ? code : ctl_download(c, path, "text/calendar");
 }

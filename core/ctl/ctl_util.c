@@ -23,6 +23,7 @@ static const struct {
     {"calendar", "cal_", "/api/v1/calendars"}, {"cap", "cap_", "/api/v1/caps"},
     {"key", "key_", "/api/v1/api-keys"},       {"queue", "rte_", "/api/v1/queues"},
     {"plugin", "", "/api/v1/plugins"},         {"instance", "", "/api/v1/channels"},
+    {"partner", "#", "/api/v1/partners"}, /* named by number */
 };
 
 const char *ctl_kind_path(const char *kind)
@@ -36,6 +37,8 @@ const char *ctl_kind_path(const char *kind)
 static bool is_id(const char *word, const char *prefix)
 {
     size_t n = strlen(prefix);
+    if (prefix[0] == '#')
+        return word[0] && strspn(word, "0123456789") == strlen(word);
     return !strncmp(word, prefix, n) && word[n] &&
            strspn(word + n, "abcdefghijklmnopqrstuvwxyz0123456789.") == strlen(word + n);
 }
@@ -88,7 +91,7 @@ int ctl_resolve(struct ctl *c, const char *kind, const char *word, char *out, si
         const json_t *rows = json_object_get(doc, "data");
         for (size_t i = 0; i < json_array_size(rows); i++)
             if (named(json_array_get(rows, i), kind, word) && found++ == 0)
-                (void)snprintf(out, out_size, "%s", ctl_str(json_array_get(rows, i), "id", ""));
+                ctl_format(json_object_get(json_array_get(rows, i), "id"), 's', out, out_size);
         next_page(doc, path, sizeof path);
         json_decref(doc);
         if (code)
@@ -236,6 +239,47 @@ void ctl_mask(const char *word, char *out, size_t size)
     else
         address_mask(word, out, size);
     ctl_clean(out);
+}
+
+/* ---- things that are made or changed by name
+ * ------------------------------------------------------------------------------------------------
+ */
+int ctl_find_named(struct ctl *c, const char *base, const char *name, char *out, size_t size)
+{
+    char path[CTL_PATH_MAX];
+    int code;
+    *out = 0;
+    (void)snprintf(path, sizeof path, "%s?limit=500", base);
+    json_t *doc = ctl_get(c, path, &code);
+    const json_t *rows = json_object_get(doc, "data");
+    for (size_t i = 0; i < json_array_size(rows) && !*out; i++) {
+        const json_t *row = json_array_get(rows, i);
+        if (!strcmp(ctl_str(row, "name", ""), name) || !strcmp(ctl_str(row, "id", ""), name))
+            (void)snprintf(out, size, "%s", ctl_str(row, "id", ""));
+    }
+    json_decref(doc);
+    return code;
+}
+
+int ctl_put_named(struct ctl *c, const char *base, const char *id, json_t *body,
+                  const char *create_only, struct ctl_answer *a)
+{
+    char path[CTL_PATH_MAX];
+    struct ctl_request req = {.method = "POST", .path = base, .body = body, .idem = true};
+    if (!*id)
+        return ctl_call(c, &req, a);
+    (void)snprintf(path, sizeof path, "%s/%s", base, id);
+    struct ctl_request read = {.method = "GET", .path = path};
+    struct ctl_answer now;
+    int code = ctl_call(c, &read, &now);
+    ctl_answer_done(&now);
+    if (create_only)
+        (void)json_object_del(body, create_only);
+    req = (struct ctl_request){
+        .method = "PATCH", .path = path, .body = body, .merge_patch = true, .if_match = now.etag};
+    if (code)
+        json_decref(body);
+    return code ? code : ctl_call(c, &req, a);
 }
 
 /* ---- JSON

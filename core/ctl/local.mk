@@ -5,7 +5,8 @@ core_ctl_campgwctl_SOURCES = \
 	core/ctl/ctl.h core/ctl/ctl_local.h \
 	core/ctl/ctl_main.c core/ctl/ctl_args.c core/ctl/ctl_commands.c core/ctl/ctl_http.c core/ctl/ctl_out.c core/ctl/ctl_util.c \
 	core/ctl/ctl_campaign.c core/ctl/ctl_customer.c core/ctl/ctl_media.c core/ctl/ctl_people.c core/ctl/ctl_rules.c core/ctl/ctl_ops.c \
-	core/ctl/ctl_cluster.c core/ctl/ctl_db.c core/ctl/ctl_doctor.c core/ctl/ctl_files.c core/ctl/ctl_setup.c core/ctl/ctl_tasks.c
+	core/ctl/ctl_cluster.c core/ctl/ctl_db.c core/ctl/ctl_doctor.c core/ctl/ctl_files.c core/ctl/ctl_setup.c core/ctl/ctl_tasks.c \
+	core/ctl/ctl_partners.c core/ctl/ctl_routes.c core/ctl/ctl_things.c
 core_ctl_campgwctl_CPPFLAGS = $(CORE_CPPFLAGS) -DCGW_EXAMPLESDIR='"$(pkgdatadir)/examples"'
 core_ctl_campgwctl_LDADD = $(CORE_LIBS) $(LIBCURL_LIBS)
 

@@ -141,7 +141,7 @@ class Peers:
             if not sim.process.pid:
                 with contextlib.suppress(OSError, ValueError):
                     sim.wanted = sim.port
-                sim.start(port=stack.free_port(sim.wanted, socket.SOCK_DGRAM if sim is self.phones else socket.SOCK_STREAM))
+                sim.start(port=stack.free_port(sim.wanted, socket.SOCK_DGRAM if sim is self.phones else socket.SOCK_STREAM, sim.dir))
             sim.call_back("http://127.0.0.1:%d/cb/" % self.callback)
         for name, text in (("mmsc.callback", PASSWORD), ("mail.token", TOKEN_SECRET)):
             stack.write_file(os.path.join(gateway.credentials, name), text + "\n", gateway.who, 0o600)
@@ -152,7 +152,7 @@ class Peers:
             port = int(f.read())
             if gateway.process.pid:
                 return port  # it listens there
-        port = stack.free_port(port)
+        port = stack.free_port(port, holder=self.port_file)
         stack.write_file(self.port_file, "%d\n" % port)
         return port
 

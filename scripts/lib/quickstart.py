@@ -161,7 +161,7 @@ class Quickstart:
             with contextlib.suppress(OSError, ValueError):
                 wanted = self.sim.port
             # ids never repeat, as with a real centre: the database remembers those of earlier runs
-            self.sim.start(port=stack.free_port(wanted), id_start=time.time_ns() // 1000)
+            self.sim.start(port=stack.free_port(wanted, holder=self.sim.dir), id_start=time.time_ns() // 1000)
         else:
             self.sim.ctl("reset")
         self.sim.set(**USUAL_DELAY, receipt_delay_min_ms=100, receipt_delay_max_ms=1200, throttle_permille=0, receipt_late_permille=0,
@@ -171,11 +171,14 @@ class Quickstart:
         self.peers.start(self.gateway)
         self.story.step("", self.story.say("peers", *(sim.port for sim in self.peers.all)), began)
 
+    def api_port(self):
+        g = self.gateway
+        return g.port if g.process.pid and os.path.exists(g.port_file) else stack.free_port(8440, holder=g.dir)
+
     def daemon(self):
         began, g = time.monotonic(), self.gateway
-        port = g.port if g.process.pid and os.path.exists(g.port_file) else stack.free_port(8440, but=self.peers.callback)
         before = read(g.conf)
-        g.configure(self.peers.extend(g.settings(port, self.sim.port, window=WINDOW)))
+        g.configure(self.peers.extend(g.settings(self.api_port(), self.sim.port, window=WINDOW)))
         same = before == read(g.conf) and g.process.pid and os.path.getmtime(os.path.join(self.programs.stage, ".staged")) < os.path.getmtime(g.process.pid_path)
         if not (same and g.is_ready()):
             g.stop()

@@ -96,18 +96,22 @@ def write_file(path, text, who=None, mode=0o644):
     os.rename(tmp, path)
 
 
-def free_port(wanted=0, kind=socket.SOCK_STREAM, but=None):
-    """`wanted` or the next free port after it, not `but`, which is promised to somebody; 0 = any."""
-    for port in [wanted] if wanted == 0 else list(range(wanted, wanted + 100)) + [0]:
-        if port and port == but:
-            continue
+_promised = {}  # (kind, port) -> holder: what free_port() gave away in this process; it may be bound much later, so looking is not enough
+
+
+def free_port(wanted=0, kind=socket.SOCK_STREAM, holder=None):
+    """`wanted` or the next free port after it; 0 = any. It is promised to `holder`: nobody else gets it from here any more, the holder gets it again."""
+    holder = holder or object()
+    for port in [0] * 100 if wanted == 0 else list(range(wanted, wanted + 100)) + [0] * 100:
         with socket.socket(type=kind) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
-                return s.getsockname()[1]
             except OSError:
                 continue
+            port = s.getsockname()[1]
+        if _promised.setdefault((kind, port), holder) == holder:
+            return port
     raise StackError("no free port on 127.0.0.1")
 
 

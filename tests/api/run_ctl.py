@@ -423,10 +423,125 @@ class WithGateway(unittest.TestCase):
         self.assertEqual(wrong.returncode, FAILED)
         self.assertIn("image/png", wrong.err)
         self.assertIn(media["id"], self.gw("media", "list").out)
+        self.assertEqual(self.gw.doc("media", "show", media["id"]), media)
+        self.assertEqual(self.gw("media", "download", media["id"], "-o", path + ".back").returncode, OK)
+        with open(path, "rb") as sent, open(path + ".back", "rb") as back:
+            self.assertEqual(sent.read(), back.read())
         self.assertEqual(self.gw("media", "delete", "photo", "--yes").returncode, USAGE)
         self.assertEqual(self.gw.doc("media", "delete", media["id"], "--yes")["state"], "deleted")
         self.assertEqual(self.gw("media", "delete", media["id"], "--yes").returncode, 3)
         self.assertIn("Nobody", self.gw("campaign", "responses", self.campaign("unanswered", 1)).err + self.gw("campaign", "responses", "unanswered").out)
+        self.assertIn("Nobody", self.gw("campaign", "answers", "unanswered").err)
+
+    def test_a_partner_from_making_to_archiving(self):
+        made = self.gw.doc("partner", "create", "Blue Shop", "--quota", "1000", "--rate", "none", "--zone", "Asia/Shanghai")
+        self.assertEqual((made["quota_day"], made["rate_per_s"], made["zone"], made["archived"]), (1000, 0, "Asia/Shanghai", False))
+        number = str(made["id"])
+        self.assertEqual(self.gw.doc("partner", "show", "Blue Shop")["id"], made["id"])
+        self.assertEqual(self.gw.doc("partner", "set", "Blue Shop", "--quota", "none", "--name", "Green Shop")["quota_day"], None)
+        self.assertEqual(self.gw.doc("partner", "show", number)["name"], "Green Shop")
+        self.assertIn("Green Shop", self.gw("partner", "list").out)
+        self.assertIn(number, ctl("__complete", "--socket", self.gw.socket, "partner", "show", "").out.split())
+        for args, code in ((("set", number), USAGE), (("set", number, "--quota", "many"), USAGE), (("create", "x", "--rate", "-1"), USAGE), (("archive", number), USAGE),
+                           (("show", "nobody"), NOT_FOUND), (("show", "999999"), NOT_FOUND), (("create", "Green Shop"), CONFLICT), (("set", "0", "--rate", "1"), NOT_ALLOWED),
+                           (("create", "x", "--zone", "Mars/Base"), FAILED)):
+            done = self.gw("partner", *args)
+            self.assertEqual(done.returncode, code, (args, done.err))
+        path = os.path.join(cluster.dir, "partner.key")
+        self.gw.doc("key", "create", "--name", "shop", "--scopes", "partners:read,settlements:read", "--partner", number, "--save", path)
+        remote = ("-s", self.gw.url, "--key-file", path)
+        self.assertEqual([p["name"] for p in json.loads(ctl(*remote, "partner", "list", "--json").out)["data"]], ["Green Shop"], "a partner sees itself")
+        self.assertEqual(ctl(*remote, "partner", "set", number, "--rate", "1").returncode, NOT_ALLOWED)
+        self.assertEqual(ctl(*remote, "settlement", "show").returncode, OK)
+        self.assertEqual(ctl(*remote, "settlement", "show", "0").returncode, NOT_FOUND)
+        self.assertEqual(self.gw.doc("partner", "archive", number, "--yes"), {"id": number, "state": "archived"})
+        self.assertEqual(ctl(*remote, "partner", "list").returncode, NOT_ALLOWED, "its keys are revoked")
+
+    def test_settlements_count_what_the_log_says_as_table_json_and_file(self):
+        campaign = self.campaign("settled", 40)
+        before = self.settled()
+        self.assertEqual(self.gw("campaign", "start", campaign, "--yes", "--watch").returncode, OK)
+        self.assertEqual(self.settled() - before, 40)
+        self.assertRegex(self.gw("settlement", "show").out, r"(?m)^DAY +ROUTE +CHANNEL .*\n\S+ +main +sms ")
+        out = os.path.join(cluster.dir, "settled.csv")
+        self.assertEqual(self.gw("settlement", "show", "0", "-o", out).returncode, OK)
+        with open(out, encoding="utf-8") as f:
+            text = f.read()
+        self.assertEqual(text, self.gw("settlement", "show", "--format", "csv").out)
+        self.assertTrue(text.startswith("partner,day,route,name,channel,accepted,"), text)
+        self.assertIn("Nothing", self.gw("settlement", "show", "--from", "2001-01-01", "--to", "2001-01-02").err)
+        bad = self.gw("settlement", "show", "--from", "2001-01-01")
+        self.assertEqual(bad.returncode, FAILED)
+        self.assertIn("365 days", bad.err)
+        self.assertEqual(self.gw("settlement", "show", "--format", "table", "-o", out + "2").returncode, USAGE)
+        self.assertEqual(self.gw("settlement", "show", "-o", out + "2", "--zone", "Mars/Base").returncode, FAILED)
+        self.assertEqual(glob.glob(out + "2*"), [], "what failed leaves no file")
+
+    def settled(self):
+        return sum(r["accepted"] for r in self.gw.doc("settlement", "show")["data"])
+
+    def test_a_probe_is_set_shown_and_removed(self):
+        self.route()
+        needed = ("--to", "+8613800001111", "--at", "09:30", "--zone", "Asia/Shanghai")
+        for args in (needed[:4] + ("--text", "x"), needed, needed + ("--text", "x", "-f", "-")):
+            self.assertEqual(self.gw("probe", "set", "main", *args).returncode, USAGE, args)
+        made = self.gw.doc("probe", "set", "main", *needed, "--text", "daily")
+        self.assertEqual((made["at"], made["zone"], made["content"]), ("09:30", "Asia/Shanghai", {"text": "daily"}))
+        self.assertNotIn("+8613800001111", json.dumps(made))
+        self.assertEqual(self.gw.doc("probe", "set", "main", *needed, "-f", "-", stdin='{"text": "by file"}')["content"], {"text": "by file"})
+        self.assertRegex(self.gw("probe", "list").out, r"(?m)^main +rte_\S+ +\S+ +09:30 +Asia/Shanghai ")
+        shown = self.gw("probe", "show", "main")
+        self.assertIn("by file", shown.out)
+        self.assertEqual(self.gw("probe", "set", "main", "--to", "+8613800001111", "--at", "25:00", "--zone", "UTC", "--text", "x").returncode, FAILED)
+        self.assertEqual(self.gw.doc("probe", "remove", "main"), None)
+        self.assertIn("has no probe", self.gw("probe", "show", "main").err)
+        self.assertEqual(self.gw("probe", "show", "nope").returncode, NOT_FOUND)
+
+    def test_what_was_made_is_shown_changed_and_taken_away(self):
+        self.route()
+        self.assertEqual(self.gw.doc("route", "create", "spare", "--instance", "loop", "--rate", "5")["rate_per_s"], 5)
+        self.assertEqual(self.gw("route", "set", "spare").returncode, USAGE)
+        self.assertEqual(self.gw.doc("route", "set", "spare", "--rate", "7", "--name", "second")["rate_per_s"], 7)
+        self.assertEqual((self.gw.doc("route", "show", "second")["rate_per_s"], self.gw("route", "show", "spare").returncode), (7, NOT_FOUND))
+        self.gw.doc("cap", "set", "gone", "--max", "2", "--period", "day", "--zone", "UTC")
+        self.gw.doc("calendar", "quiet", "gone", "--hours", "mon-sun=00:00-24:00", "--classes", "reply")
+        draft = self.campaign("gone", 3)
+        self.assertEqual(self.gw.doc("campaign", "change", "gone", "-f", "-", stdin='{"name": "changed"}')["name"], "changed")
+        audience = self.gw.doc("campaign", "show", draft)["audience"]
+        self.assertEqual(self.gw.doc("dnd", "create", "gone", "--channel", "email")["channel"], "email")
+        self.assertEqual(self.gw("dnd", "create", "both", "--channel", "email", "--class", "reply").returncode, USAGE)
+        self.gw.doc("dnd", "add", "+8613900000003", "--list", "gone")
+        self.assertEqual(len(self.gw.doc("dnd", "entries", "gone")["data"]), 1)
+        out = os.path.join(cluster.dir, "gone.ics")
+        ics = self.gw.doc("calendar", "import", os.path.join(SRC, "conf/holidays/cn-2026.ics"), "--name", "out")["id"]
+        self.assertEqual(self.gw("calendar", "export", "out", "-o", out).returncode, OK)
+        with open(out, encoding="utf-8") as f:
+            self.assertTrue(f.read().startswith("BEGIN:VCALENDAR"))
+        for noun, verb, name in (("campaign", "delete", draft), ("audience", "archive", audience), ("route", "archive", "second"), ("cap", "delete", "gone"), ("calendar", "delete", "gone"),
+                                 ("calendar", "delete", ics), ("dnd", "delete", "gone")):
+            asked = self.gw(noun, verb, name)
+            self.assertEqual((asked.returncode, "--yes" in asked.err), (USAGE, True), (noun, asked.err))
+            self.assertEqual(self.gw.doc(noun, verb, name, "--yes")["state"], verb.rstrip("e") + "ed", noun)
+        self.assertEqual(self.gw("campaign", "show", draft).returncode, NOT_FOUND)
+        self.assertNotIn("gone", [x["name"] for noun in ("cap", "calendar", "dnd") for x in self.gw.doc(noun, "list")["data"]])
+
+    def test_customers_are_uploaded_and_shown(self):
+        done = self.gw("customer", "upload", self.people("customers.csv", 20, "junk,x\n"), "--json")
+        self.assertEqual(done.returncode, FAILED, "one row was refused")
+        self.assertEqual((json.loads(done.out)["created"] + json.loads(done.out)["updated"], json.loads(done.out)["invalid"]), (20, 1))
+        self.assertEqual(self.gw("customer", "upload", "-", stdin="msisdn\n").returncode, USAGE)
+        self.gw.doc("consent", "grant", "+8613800000007", "--source", "shop")
+        shown = self.gw("customer", "show", "+8613800000007")
+        self.assertIn("marketing", shown.out)
+        self.assertNotIn("13800000007", shown.out)
+
+    def test_a_rotated_key_is_another_one(self):
+        old, new = os.path.join(cluster.dir, "old.key"), os.path.join(cluster.dir, "new.key")
+        key = self.gw.doc("key", "create", "--name", "turned", "--scopes", "routes:read", "--save", old)["id"]
+        self.assertEqual(self.gw("key", "rotate", "turned").returncode, USAGE)
+        self.assertEqual(self.gw("key", "rotate", "turned", "--yes", "--save", old).returncode, FAILED)
+        self.assertEqual(self.gw.doc("key", "rotate", "turned", "--yes", "--save", new)["id"], key)
+        self.assertEqual([ctl("-s", self.gw.url, "--key-file", path, "route", "list").returncode for path in (old, new)], [NOT_ALLOWED, OK])
 
     def test_people_are_held_with_exit_6(self):
         number = "+8613900000001"

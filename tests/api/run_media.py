@@ -4,7 +4,11 @@
 tests/api/apid_full and $CAMPGW_PLUGIN_DIR. Python standard library only."""
 import base64
 import hashlib
+import json
 import os
+import shutil
+import socket
+import subprocess
 import sys
 import threading
 import unittest
@@ -157,6 +161,132 @@ class Media(unittest.TestCase):
         c = self.good(campaign([{"media": m, "name": "photo.jpg"}]), 201)["id"]
         self.good(daemon.request("POST", "/api/v1/campaigns/%s/cancel" % c))
         self.assertEqual(delete(m).status, 204, "a campaign that is over holds nothing")
+
+
+B = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
+
+
+def part(data, field="file", filename="photo.jpg", media="image/jpeg", more=""):
+    head = 'Content-Disposition: form-data; name="%s"' % field + ('; filename="%s"' % filename if filename is not None else "")
+    return (head + ("\r\nContent-Type: " + media if media else "") + more + "\r\n\r\n").encode() + data
+
+
+def form(*parts, end="--\r\n", b=B):
+    return b"".join(b"--" + b.encode() + b"\r\n" + p + b"\r\n" for p in parts) + b"--" + b.encode() + end.encode()
+
+
+def send(body, media="multipart/form-data; boundary=" + B, query="", **headers):
+    return daemon.request("POST", "/api/v1/media" + query, body=body, headers={"Content-Type": media, **headers})
+
+
+class Forms(unittest.TestCase):
+    """multipart/form-data, as a browser or curl -F sends it."""
+
+    good, fault = Media.good, Media.fault
+
+    def kept(self):
+        return db.sql("SELECT count(*) FROM media")
+
+    def test_a_form_is_the_same_media_as_its_file_alone(self):
+        data = JPEG + b"by form"
+        m = self.good(send(form(part(data, filename="C:\\fakepath\\a photo.jpg"))), 201)
+        self.assertEqual((m["type"], m["bytes"], m["sha256"], m["name"]), ("image/jpeg", len(data), hashlib.sha256(data).hexdigest(), "a photo.jpg"))
+        self.assertEqual(get("/%s/content" % m["id"]).body, data)
+        self.assertEqual(self.good(upload(data, "image/jpeg"))["id"], m["id"])
+        digest = "sha-256=:%s:" % base64.b64encode(hashlib.sha256(form(part(data))).digest()).decode()
+        self.assertEqual(self.good(send(form(part(data)), **{"Content-Digest": digest}))["id"], m["id"])
+        self.assertEqual(send(form(part(data + b"x")), **{"Content-Digest": digest}).slug, "digest-mismatch")
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        first, again = (send(form(part(data), b=b), "multipart/form-data; boundary=" + b, **key) for b in ("one", "two"))
+        self.assertEqual((again.status, again.headers.get("Idempotency-Replayed"), again.json), (200, "true", first.json), "another boundary is not another file")
+
+    def test_the_name_is_of_the_query_or_the_field_or_the_file(self):
+        name = lambda i, *parts, query="": self.good(send(form(*[p + b"%d" % i if b"filename" in p else p for p in parts]), query=query), 201)["name"]
+        file, field = part(JPEG + b"name"), part("\u82b1".encode(), "name", None, None)
+        self.assertEqual([name(1, file, field, query="?name=q.jpg"), name(2, field, file), name(3, file)], ["q.jpg", "\u82b1", "photo.jpg"])
+        self.assertEqual(name(4, part(JPEG + b"long", filename="\u82b1" * 60)), "\u82b1" * 33, "cut at a character")
+        self.assertEqual(name(5, part(JPEG + b"no type", media=None, filename="")), None)
+        self.fault(send(form(part(JPEG + b"bell", filename="a\tb"))), "invalid")
+
+    def test_curl_sends_one(self):
+        if not shutil.which("curl"):
+            self.skipTest("curl is not installed")
+        path = os.path.join(cluster.dir, "by curl.png")
+        with open(path, "wb") as f:
+            f.write(PNG + b"by curl")
+        done = subprocess.run(["curl", "-sS", "--unix-socket", daemon.socket, "-F", "file=@" + path, "http://localhost/api/v1/media"], capture_output=True, text=True, timeout=30)
+        m = json.loads(done.stdout)
+        self.assertEqual((m["type"], m["name"], m["bytes"]), ("image/png", "by curl.png", len(PNG) + 7))
+
+    def test_bytes_that_look_like_a_border_are_content(self):
+        for i, data in enumerate((b"\r\nstarts with a line end", b"a\r\n--" + B.encode() + b"not the border", b"a\r\n--" + B.encode()[:-1] + b"\r\n", b"--" + B.encode() + b"--", b"\r\n\r\n\r\nx", b"-\r\n-\r\n--")):
+            m = self.good(send(form(part(data, media="text/plain; charset=UTF-8"))), 201)
+            self.assertEqual(get("/%s/content" % m["id"]).body, data, i)
+        head = len(form(part(b""))) - len("\r\n--" + B + "--\r\n")
+        for n in list(range(65536 - 48, 65540)) + list(range(131072 - head - 6, 131072 - head + 6)):  # the border at each place of what is read at once
+            data = JPEG + b"x" * (n - len(JPEG))
+            m = send(form(part(data))).json
+            self.assertEqual((m["bytes"], m["sha256"]), (n, hashlib.sha256(data).hexdigest()))
+
+    def test_what_is_no_form_with_one_file_is_refused_and_nothing_is_kept(self):
+        file, mp, before = part(JPEG + b"refused"), "multipart/form-data", self.kept()
+        whole = form(file)
+        for body, says in ((form(file, part(PNG, "other", "b.png", "image/png")), "file_twice"), (form(part(b"", media=None), file), "file_twice"), (form(part(b"x", "name", None, None)), "file_missing"),
+                           (b"--" + B.encode() + b"--\r\n", "file_missing"), (form(file, part(b"x", "comment", None, None)), "unknown_member"),
+                           (form(file, part(b"a", "name", None, None), part(b"b", "name", None, None)), "unknown_member"), (form(file, part(b"x" * 101, "name", None, None)), "out_of_range"),
+                           (form(part(b"")), "empty"), (form(part(PNG)), "media_differs"), (form(part(b"\x7fELF\x02" + bytes(60), media="application/octet-stream")), "media_unknown")):
+            self.fault(send(body), says)
+        for body, media, says in ((whole, mp, "boundary"), (whole, mp + "; boundary=", "boundary"), (whole, mp + "; boundary=" + "b" * 71, "boundary"), (whole, mp + '; boundary="' + B, "boundary"),
+                                  (whole, mp + "; boundary=a; boundary=b", "boundary"), (whole, mp + "; boundary=other", "does not begin"), (b"preamble\r\n" + whole, None, "does not begin"),
+                                  (JPEG, None, "does not begin"), (whole[:-4], None, "last boundary"), (whole[:200], None, "last boundary"), (whole + b"more", None, "follow"),
+                                  (whole + whole, None, "follow"), (form(b"\r\ntext\r\n\r\n"), None, "Content-Disposition"), (form(b"Content-Type: image/jpeg\r\n\r\n" + JPEG), None, "Content-Disposition"),
+                                  (form(part(JPEG, field="f" * 64)), None, "Content-Disposition"), (form(part(JPEG, filename="f" * 256)), None, "255 bytes"),
+                                  (form(part(JPEG, filename='a"; filename="b')), None, "malformed"), (form(part(JPEG, more="\r\nX: " + "y" * 9000)), None, "8192"),
+                                  (form(part(JPEG, more="\r\n folded: x")), None, "folded"), (form(part(JPEG, more="\r\nX: \0")), None, "NUL"),
+                                  (form(part(base64.b64encode(JPEG), more="\r\nContent-Transfer-Encoding: base64")), None, "Transfer-Encoding"),
+                                  (form(*[part(b"x", "name", None, None)] * 9), None, "8 parts"), (form(part(JPEG, media="text/plain; charset=gbk")), None, "UTF-8")):
+            a = send(body, media or mp + "; boundary=" + B)
+            self.assertEqual((a.status, a.slug), (400, "malformed-upload"), (says, a))
+            self.assertIn(says, a.json["detail"])
+        bad = send(form(part(PNG, media="application/x-msdownload")))
+        self.assertEqual((bad.status, "x-msdownload" in bad.json["detail"]), (415, True), bad)
+        self.assertEqual(send(whole, **{"Content-Encoding": "gzip"}).status, 415)
+        self.assertEqual(daemon.request("PUT", "/api/v1/customers", body=whole, headers={"Content-Type": mp + "; boundary=" + B}).status, 415, "only where it is said")
+        self.assertIn("multipart/form-data", upload(PNG, "application/x-msdownload").headers["Accept"])
+        self.assertEqual(self.kept(), before)
+
+    def test_limits_are_those_of_the_file(self):
+        top = JPEG + bytes((16 << 20) - len(JPEG))
+        self.assertEqual(self.good(send(form(part(top))), 201)["bytes"], 16 << 20)
+        before = self.kept()
+        big = send(form(part(top + b"x")))
+        self.assertEqual((big.status, big.slug, big.json["limit"]), (413, "too-large", 16 << 20), big)
+        for body in (bytes(8 << 20), form(part(JPEG))[:-8] + bytes(8 << 20)):
+            self.assertEqual(send(body).status, 400)
+        self.assertEqual(self.kept(), before)
+
+    def test_who_is_slow_or_goes_away_leaves_nothing_and_holds_up_nobody(self):
+        before, body = self.kept(), form(part(JPEG + bytes(100000)))
+        d = harness.Daemon(db, plugins=os.environ.get("CAMPGW_PLUGIN_DIR", "."), optout=os.path.join(harness.ROOT, "conf", "optout.conf"), timeout_s=2)
+        head = "POST /api/v1/media HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n" % (B, len(body))
+        slow = []
+        for i in range(10):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(20)
+            s.connect(d.socket)
+            s.sendall(head.encode() + body[:200 + i])
+            slow.append(s)
+        slow.pop().close()
+        try:
+            self.assertEqual(d.get("/api/v1/media?limit=1").status, 200)
+            for s in slow:
+                while s.recv(4096):
+                    pass
+                s.close()
+            self.assertEqual(self.kept(), before)
+            self.assertEqual(os.listdir(d.spool), [])
+        finally:
+            self.assertEqual(d.stop(), 0, d.log()[-2000:])
 
 
 class Responses(unittest.TestCase):

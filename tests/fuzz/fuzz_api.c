@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_api.c - what a client says before anything is looked up: target, query, headers, JSON body
- * and the values in them; and a stored answer read back. Input: first octet = which of them, the
- * rest = its text (a body: second octet = which route). Promises: what is read can be written and
- * reads the same, every refusal is a document that a strict JSON parser takes. Source document:
- * core/api/README.md. */
+ * and the values in them, a form with a file; and a stored answer read back. Input: first octet =
+ * which of them, the rest = its text (a body: second octet = which route). Promises: what is read
+ * can be written and reads the same, every refusal is a document that a strict JSON parser takes.
+ * Source document: core/api/README.md. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memfd_create */
+#endif
 #include "api/api_int.h"
 #include "fuzz_ingest.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void check_document(struct api_response *resp)
 {
@@ -161,9 +166,63 @@ static void on_stored_answer(const char *text, size_t len)
     response_done(&again);
 }
 
+/* ---- a form: first line = Content-Type, the rest = the body */
+static const char *form_type;
+
+static const char *header_of_form(void *conn, const char *name)
+{
+    (void)conn;
+    return !strcmp(name, "Content-Type") ? form_type : NULL;
+}
+
+static const struct api_route *route_with_form(void)
+{
+    for (const struct api_route *const *t = api_route_tables; *t; t++)
+        for (const struct api_route *r = *t; r->method; r++)
+            if (r->flags & API_FORM)
+                return r;
+    CHECK(0);
+    return NULL;
+}
+
+static void on_form(const char *text, size_t len)
+{
+    static struct api_call call; /* too large for a stack */
+    char type[512];
+    const char *body = memchr(text, '\n', len);
+    if (!body || (size_t)(body - text) >= sizeof type || memchr(text, 0, (size_t)(body - text)))
+        return;
+    (void)snprintf(type, sizeof type, "%.*s", (int)(body - text), text);
+    form_type = type;
+    size_t n = len - (size_t)(++body - text);
+    call = (struct api_call){.rq = {.header = header_of_form}};
+    call.req = (struct api_request){.priv = &call.rq, .route = route_with_form()};
+    call.stream = (struct api_stream){
+        .fd = memfd_create("form", MFD_CLOEXEC), .len = (int64_t)n, .spooled = (int64_t)n};
+    CHECK(call.stream.fd >= 0 && (!n || write(call.stream.fd, body, n) == (ssize_t)n));
+    response_init(&call.resp, &call.rs);
+    bool ok = form_unwrap(&call);
+    const struct api_stream *s = &call.stream;
+    if (ok && api_errors(&call.resp))
+        (void)api_invalid(&call.resp);
+    if (call.rs.problem >= 0)
+        check_document(&call.resp);
+    CHECK(ok || call.rs.problem >= 0);
+    if (call.rs.problem < 0) { /* within the body, between two borders, under a known type */
+        CHECK(s->at > 4 && s->len >= 0 && s->at + s->len + 4 < (int64_t)n);
+        CHECK(!memcmp(body + s->at - 4, "\r\n\r\n", 4) &&
+              !memcmp(body + s->at + s->len, "\r\n--", 4));
+        CHECK(media_type_listed(call.req.route->media, s->media) && strlen(s->name) <= 100);
+    } else {
+        CHECK(s->at == 0 && s->len == (int64_t)n);
+    }
+    (void)close(call.stream.fd);
+    response_done(&call.resp);
+}
+
 static void (*const readers[])(const char *, size_t) = {on_time,   on_duration,        on_cursor,
                                                         on_target, on_idempotency_key, on_digest,
-                                                        on_body,   on_stored_answer};
+                                                        on_body,   on_stored_answer,   on_form};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -175,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size - 1] = 0;
     void (*read_it)(const char *, size_t) = readers[data[0] % ARRAY_LEN(readers)];
     /* headers and values are texts that end at their NUL; a body may hold any octet */
-    bool body = read_it == on_body || read_it == on_stored_answer;
+    bool body = read_it == on_body || read_it == on_form || read_it == on_stored_answer;
     if (body || !memchr(text, 0, size - 1))
         read_it(text, size - 1);
     free(text);

@@ -32,7 +32,7 @@ static int64_t read_at(void *ctx, int64_t offset, void *out, size_t n)
     const struct api_stream *s = ctx;
     size_t got = 0;
     while (got < n) {
-        ssize_t k = pread(s->fd, (char *)out + got, n - got, offset + (int64_t)got);
+        ssize_t k = pread(s->fd, (char *)out + got, n - got, s->at + offset + (int64_t)got);
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
@@ -71,7 +71,7 @@ static const char *type_of(struct api_request *req, struct api_response *resp, i
 static int judge(struct api_request *req, struct api_response *resp, const char **ret_name)
 {
     const char *name = api_query(req, "name");
-    *ret_name = name ? name : "";
+    *ret_name = name ? name : req->stream->name;
     if (req->stream->gzip)
         return api_problem(resp, PROBLEM_MEDIA_TYPE,
                            "A media comes without Content-Encoding: it is kept as it is sent.");
@@ -192,8 +192,9 @@ static int delete (struct api_request *req, struct api_response *resp)
 }
 
 const struct api_route api_routes_media[] = {
-    {"POST", "/api/v1/media", "media:write", API_STREAM | API_IDEM, .max_body = STORE_MEDIA_MAX,
-     .media = media_types, .query = upload_query, .handler = upload, .summary = "Upload a media"},
+    {"POST", "/api/v1/media", "media:write", API_STREAM | API_FORM | API_IDEM,
+     .max_body = STORE_MEDIA_MAX, .media = media_types, .query = upload_query, .handler = upload,
+     .summary = "Upload a media"},
     {"GET", "/api/v1/media", "media:read", API_READ | API_LIST, .handler = list,
      .summary = "List media"},
     {"GET", "/api/v1/media/{id}", "media:read", API_READ, .handler = get,

@@ -2,7 +2,7 @@
 /* partners.c - /api/v1/partners and /api/v1/settlements: who sends through this installation, with
  * which daily quota and rate, and what is to be paid for it. The owner makes and changes partners;
  * a partner sees itself. */
-#include "api/api.h"
+#include "api/api_int.h"
 
 #include "policy/calendar.h"
 #include "store/store_partner.h"
@@ -147,6 +147,12 @@ static int patch(struct api_request *req, struct api_response *resp)
     return api_ok(resp);
 }
 
+static void forget_keys(struct api_request *req, void *arg)
+{
+    (void)arg;
+    auth_forget_partner(api_of(req)->auth, path_id(req));
+}
+
 static int archive(struct api_request *req, struct api_response *resp)
 {
     struct diag d = {0};
@@ -160,6 +166,7 @@ static int archive(struct api_request *req, struct api_response *resp)
     if (rc < 0)
         return api_fail(req, resp, rc, &d);
     resp->wake = API_WAKE_DISPATCH;
+    resp->after_commit = forget_keys; /* their cached copies end with them */
     return api_no_content(resp);
 }
 
