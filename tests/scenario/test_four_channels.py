@@ -17,7 +17,7 @@ class FourChannels(harness.Field):
 
     @classmethod
     def prepare(cls):
-        cls.peers = peers.Peers(cls.programs, cls.dir)
+        cls.peers = peers.Peers(cls.programs, cls.dir, harness.PORTS + 50)
         if cls.peers.missing:
             raise unittest.SkipTest("not built: " + " ".join(cls.peers.missing))
         cls.addClassCleanup(cls.peers.stop)

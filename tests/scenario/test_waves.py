@@ -24,7 +24,7 @@ class Waves(harness.Field):
             shutil.copy(path, plugins)
         base = cls.gateway.settings(0, cls.sim.port)
         cls.records = {k: os.path.join(cls.gateway.dir, k + ".txt") for k in KINDS}
-        cls.callback = stack.free_port()
+        cls.callback = stack.free_port(harness.PORTS)
         cls.config = {"callback": {"listen": "127.0.0.1", "port": cls.callback}, "plugins": {**base["plugins"], "directory": plugins},
                       "instances": base["instances"] + [{"name": "lo-" + k, "plugin": "loopback_" + k, "record": cls.records[k], "isolation": "none"} for k in KINDS]}
 
