@@ -3,14 +3,14 @@
 # plugin_own.sh - every plugin of this build keeps every promise that campgw-plugin-check knows, inside the gateway and, if it is a
 # channel, in a process of its own. From the build directory; prints TAP. What --without-NAME left out is not there to be checked.
 # The checker waits for deadlines nearly all of its time: AT_ONCE of them run side by side.
-AT_ONCE=4
+AT_ONCE=3
 CAMPGW_PLUGIN_HOST=$PWD/campgw-plugin-host
 export CAMPGW_PLUGIN_HOST
 
 if [ "$1" = --one ]; then # file of its words, arguments of the checker: exit status of the checker in FILE.status
     said=$2
     shift 2
-    timeout 150 ./campgw-plugin-check "$@" >"$said" 2>&1
+    timeout 240 ./campgw-plugin-check "$@" >"$said" 2>&1
     echo $? >"$said.status"
     exit 0
 fi
