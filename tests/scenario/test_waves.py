@@ -69,7 +69,7 @@ class Waves(harness.Field):
         everybody = people + still + capped
         self.consent(everybody)
         self.forbid(still)
-        cap = self.api.post("/api/v1/caps", {"name": "three a day", "max": 3, "period": "day", "zone": "UTC", "classes": ["marketing"]})["id"]
+        cap = self.api.post("/api/v1/caps", {"name": "three a year", "max": 3, "period": "year", "zone": "UTC", "classes": ["marketing"]})["id"]
         self.addCleanup(lambda: self.api.call("DELETE", "/api/v1/caps/" + cap))
         first = self.campaign(capped)  # one of the three
         self.complete(first, 40)
