@@ -29,6 +29,7 @@ WHERE = {"unit": ("tests/unit/",), "abi": ("tests/abi/",), "contract": ("tests/c
 TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "api": 600, "scenario": 900, "crash": 1800, "docs": 600, "dist": 1800, "style": 120, "lint": 3600}
 CORES = max(1, len(os.sched_getaffinity(0)))
 SIDE_BY_SIDE = 2  # files of tests with daemon and database at a time: their bounds are those of a machine that does something else as well, not of a crowd
+LONG = ("tests/contract/plugin_", "tests/voice/")  # begin first: the last one would keep a core idle
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
 WHY_LINES = 4  # of what a failed case says: the last ones hold the judgement
@@ -240,7 +241,7 @@ class Runner:
 
     def of_make_check(self, level):
         self.make(["check", "TESTS="], "check")
-        names = self.build.tests(level)
+        names = sorted(self.build.tests(level), key=lambda n: not n.startswith(LONG))
         if not names:
             raise Skipped("this build has none" + (" (libcriterion-dev is not installed)" if level == "unit" else ""))
 
