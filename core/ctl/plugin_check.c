@@ -20,8 +20,9 @@
 #include <time.h>
 
 #define CLAUSE_SECONDS 30
-#define END_MS 10000  /* from its answer to the end of its process */
-#define CRASH_MS 1000 /* a crashing process closes its pipe before it can be waited for */
+#define ISOLATED_SECONDS 90 /* some clauses start a hundred instances, each a process */
+#define END_MS 10000        /* from its answer to the end of its process */
+#define CRASH_MS 1000       /* a crashing process closes its pipe before it can be waited for */
 #define INVENTED_SECRET "check"
 
 static const char usage_text[] =
@@ -87,17 +88,17 @@ static void silence(void)
     }
 }
 
-static bool read_answer(int fd, struct answer *a)
+static bool read_answer(int fd, int limit_s, struct answer *a)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    int rc = poll(&p, 1, CLAUSE_SECONDS * 1000);
+    int rc = poll(&p, 1, limit_s * 1000);
     return rc == 1 && read(fd, a, sizeof *a) == (ssize_t)sizeof *a;
 }
 
-static enum verdict ended_early(const struct clause *clause, int status, bool hung, char *why)
+static enum verdict ended_early(const struct clause *clause, int status, int hung_s, char *why)
 {
-    if (hung)
-        return check_fail(why, "hung: no answer within %d s", CLAUSE_SECONDS);
+    if (hung_s)
+        return check_fail(why, "hung: no answer within %d s", hung_s);
     if (WIFSIGNALED(status))
         return check_fail(why, "crashed: %s%s%s", strsignal(WTERMSIG(status)),
                           clause->crash_hint ? ": " : "",
@@ -133,7 +134,8 @@ static enum verdict run_clause(const struct checker *c, const struct clause *cla
         child(c, clause, fds[1]);
     }
     (void)close(fds[1]);
-    bool answered = read_answer(fds[0], &a);
+    int limit_s = c->isolated ? ISOLATED_SECONDS : CLAUSE_SECONDS;
+    bool answered = read_answer(fds[0], limit_s, &a);
     (void)close(fds[0]);
     /* Behind its answer it ends at once; what watches over it, such as valgrind, takes longer and
      * speaks through the status. */
@@ -143,7 +145,7 @@ static enum verdict run_clause(const struct checker *c, const struct clause *cla
         (void)waitpid(pid, NULL, 0);
     }
     if (!answered || (ended && status))
-        return ended_early(clause, status, !ended, why);
+        return ended_early(clause, status, ended ? 0 : limit_s, why);
     (void)snprintf(why, CHECK_WHY_MAX, "%s", a.why);
     return (enum verdict)a.verdict;
 }
@@ -316,6 +318,7 @@ static int check_plugin(struct checker *c, const struct args *a, struct report *
         return report_end(r);
     }
     report_clause(r, &load, CHECK_PASS, "");
+    c->isolated = a->isolated;
     c->cred_dir = a->credentials;
     if (!a->credentials && !make_credentials(cred))
         c->cred_dir = cred;

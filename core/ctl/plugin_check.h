@@ -29,7 +29,7 @@ struct checker {
     size_t n_pairs;
     const char *cred_dir;
     const char *content; /* a campaign's content, JSON; NULL = one that fits the channel */
-    bool verbose;
+    bool verbose, isolated;
 };
 
 /* Why a clause failed; cut to CHECK_WHY_MAX. The verdict is returned so that `return

@@ -118,13 +118,15 @@ static enum verdict memory_in_run(const struct checker *k, char *why)
 
 static enum verdict destroy_gives_back(const struct checker *k, char *why)
 {
-    size_t bytes = 0;
+    size_t bytes[2] = {0, 0};
     uint32_t fds = 0, threads = 0;
     for (uint32_t i = 0; i < CYCLES; i++) {
         struct core c;
         struct plugin_instance *inst = NULL;
+        if (i == CYCLES / 2)
+            bytes[1] = mallinfo2().uordblks;
         if (i == 4) { /* the first ones fill caches */
-            bytes = mallinfo2().uordblks;
+            bytes[0] = mallinfo2().uordblks;
             fds = entries_of("/proc/self/fd");
             threads = entries_of("/proc/self/task");
         }
@@ -142,9 +144,12 @@ static enum verdict destroy_gives_back(const struct checker *k, char *why)
         nap_ms(10); /* the kernel takes a moment to forget a joined thread */
     if (entries_of("/proc/self/task") > threads)
         return check_fail(why, "threads of the plugin run on after destroy()");
-    size_t now = mallinfo2().uordblks;
-    if (now > bytes + (size_t)(CYCLES - 4) * CYCLE_LEAK)
-        return check_fail(why, "%zu bytes stay behind per instance", (now - bytes) / (CYCLES - 4));
+    /* What is kept once for all (a cache that a busy machine fills late) is no leak; a leak grows
+     * in both halves. */
+    size_t now = mallinfo2().uordblks, half = (CYCLES - CYCLES / 2) * CYCLE_LEAK;
+    if (bytes[1] > bytes[0] + half && now > bytes[1] + half)
+        return check_fail(why, "%zu bytes stay behind per instance",
+                          (now - bytes[1]) / (CYCLES - CYCLES / 2));
     return CHECK_PASS;
 }
 

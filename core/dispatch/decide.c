@@ -444,7 +444,8 @@ int decide_resume(struct worker *w, const struct chunk_ref *c, struct diag *diag
             rc = db_commit(w->db, diag);
         return finish(w, rc < 0 ? rc : CGW_ENOTFOUND, diag);
     }
-    judge_addresses(b);
+    if (rc == 0) /* without it there may be no wave: one that was paused a moment ago */
+        judge_addresses(b);
     for (int i = 0; rc == 0 && i < b->n; i++)
         b->rows[i].verdict.kind = VERDICT_ALLOW;
     if (rc == 0)

@@ -122,7 +122,8 @@ class Phones(Script):
 
 
 class Peers:
-    def __init__(self, programs, directory):
+    def __init__(self, programs, directory, ports=0):
+        """`ports`: the first of four ports of its own, instead of the usual ones."""
         self.missing = [p for p in PLUGINS if not os.path.exists(os.path.join(programs.plugins, p + ".so"))]
         side = os.path.dirname(programs.simulator)
         self.mmsc = Mmsc(os.path.join(side, "mmscsim"), os.path.join(directory, "mmsc"))
@@ -130,7 +131,9 @@ class Peers:
         self.phones = Phones(os.path.join(side, "ivrsim.py"), os.path.join(directory, "phones"))
         self.all = (self.mmsc, self.mail, self.phones)
         self.port_file = os.path.join(directory, "callback.port")
-        self.callback = 0
+        self.callback, self.callback_wanted = 0, ports + 3 if ports else 8441
+        for i, sim in enumerate(self.all if ports else ()):
+            sim.wanted = ports + i
 
     def start(self, gateway):
         """Those that do not run, on the ports they had before; and what the gateway must know of them."""
@@ -147,7 +150,7 @@ class Peers:
             stack.write_file(os.path.join(gateway.credentials, name), text + "\n", gateway.who, 0o600)
 
     def _callback(self, gateway):
-        port = 8441
+        port = self.callback_wanted
         with contextlib.suppress(OSError, ValueError), open(self.port_file, encoding="ascii") as f:
             port = int(f.read())
             if gateway.process.pid:

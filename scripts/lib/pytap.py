@@ -2,6 +2,7 @@
 """pytap.py FILE [-k PART] - runs the unittest cases of one file and speaks TAP: one line per case, with its seconds."""
 import importlib.util
 import os
+import signal
 import sys
 import time
 import unittest
@@ -82,7 +83,12 @@ def main():
     chosen = [c for c in cases(unittest.defaultTestLoader.loadTestsFromModule(module)) if part in c.id()]
     print("TAP version 13", flush=True)
     result = Tap()
-    unittest.TestSuite(chosen).run(result)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        unittest.TestSuite(chosen).run(result)
+    finally:  # interrupted in a class: what it started has sessions of its own and would stay
+        for c in chosen:
+            type(c).doClassCleanups()
     print("1..%d" % result.n)  # behind the lines: a class that cannot be set up is one line for all its cases
     return 0 if result.wasSuccessful() else 1
 

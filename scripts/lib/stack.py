@@ -84,6 +84,14 @@ def make_dir(path, who, mode=0o755):
     return path
 
 
+def copy_dir(prefix, old, new):
+    """By the account that reads and owns both."""
+    done = subprocess.run([*prefix, "cp", "-a", "--reflink=auto", old, new], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=120, check=False)
+    if done.returncode:
+        raise StackError("copying %s: %s" % (old, done.stdout.strip()[-500:]))
+
+
 def write_file(path, text, who=None, mode=0o644):
     """Whole or not at all."""
     tmp = path + ".tmp"
@@ -222,18 +230,21 @@ class Cluster:
             raise StackError("%s failed: %s" % (os.path.basename(argv[0]), done.stdout.strip()[-1500:]), self.log)
         return done.stdout
 
-    def create(self):
-        """initdb unless it was done before; True when it was done now."""
+    def create(self, model=None):
+        """initdb, or a copy of `model`, a cluster that was stopped; unless it was done before. True when it was done now."""
         make_dir(self.dir, self.who)
         make_dir(self.sockets, self.who, 0o711)
         if os.path.exists(os.path.join(self.data, "PG_VERSION")):
             return False
-        # trust: whoever reaches the socket is in; the folder is the lock, and roles still bound what each connection may do
-        self._run([os.path.join(self.bin, "initdb"), "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", self.data])
+        if model:
+            copy_dir(self.prefix, model.data, self.data)
+        else:
+            # trust: whoever reaches the socket is in; the folder is the lock, and roles still bound what each connection may do
+            self._run([os.path.join(self.bin, "initdb"), "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", self.data])
         settings = {**SETTINGS, **self.settings, "unix_socket_directories": "'%s'" % self.sockets}
         if not self.durable:
             settings.update({"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
-        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as f:
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as f:  # of a setting that stands there twice the last one counts
             f.writelines("%s = %s\n" % kv for kv in settings.items())
         return True
 
@@ -532,6 +543,11 @@ class Gateway:
         self.conf, self.credentials = os.path.join(directory, "campgw.conf"), os.path.join(directory, "credentials")
         self.socket, self.port_file = os.path.join(directory, "api.sock"), os.path.join(directory, "api.port")
         self.process = Process("campgwd", os.path.join(directory, node + ".pid"), os.path.join(directory, node + ".log"))
+
+    def inherit(self, model):
+        """The credentials of another installation: those that a copy of its database knows."""
+        make_dir(self.dir, self.who)
+        copy_dir(self.prefix, model.credentials, self.credentials)
 
     def setup(self):
         """Roles, database, schema and keys, all by campgwctl; run again it changes nothing. Returns its words."""

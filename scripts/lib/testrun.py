@@ -6,6 +6,7 @@ nothing was built from, is a failure. Everything it starts is ended by process g
 """
 import argparse
 import concurrent.futures
+import contextlib
 import glob
 import json
 import os
@@ -26,6 +27,9 @@ QUICK = ("style", "unit", "abi", "contract", "fuzz")
 DEFAULT = tuple(n for n in LEVELS if n not in ("lint", "sanitize", "dist"))
 WHERE = {"unit": ("tests/unit/",), "abi": ("tests/abi/",), "contract": ("tests/contract/", "tests/sim/", "tests/voice/"), "fuzz": ("tests/fuzz/",)}
 TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "api": 600, "scenario": 900, "crash": 1800, "docs": 600, "dist": 1800, "style": 120, "lint": 3600}
+CORES = max(1, len(os.sched_getaffinity(0)))
+SIDE_BY_SIDE = 2  # files of tests with daemon and database at a time: their bounds are those of a machine that does something else as well, not of a crowd
+LONG = ("tests/contract/plugin_", "tests/voice/")  # begin first: the last one would keep a core idle
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
 WHY_LINES = 4  # of what a failed case says: the last ones hold the judgement
@@ -92,7 +96,7 @@ class Runner:
     def __init__(self, args, build):
         self.args, self.build = args, build
         self.out = os.path.join(build.dir, "test")
-        self.cases, self.prefix = [], ""
+        self.cases, self.prefix, self.model_env = [], "", {}
         self.alive = set()
         shutil.rmtree(os.path.join(self.out, "logs"), ignore_errors=True)
         os.makedirs(os.path.join(self.out, "logs"), exist_ok=True)
@@ -188,15 +192,15 @@ class Runner:
             found.append(Case(level, name, outcome, float(took[1]) if took else 0.0, skip[1] if skip else "", log, self.rerun(level, name)))
         return found, planned
 
-    def together(self, jobs):
+    def together(self, jobs, most=CORES):
         """Jobs side by side, as many as there are cores; the cases in order."""
-        with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=min(CORES, most)) as pool:
             for cases in list(pool.map(lambda job: job(), jobs)):
                 self.cases += cases
 
     def make(self, targets, what):
         log = self.log_path("build", what)
-        status, text = self.launch(["make", "-s", "-j%d" % max(1, len(os.sched_getaffinity(0))), *targets], log, 1800)
+        status, text = self.launch(["make", "-s", "-j%d" % CORES, *targets], log, 1800)
         if status:
             raise stack.StackError("building %s failed: %s" % (what, text.strip()[-800:]), log)
 
@@ -237,7 +241,7 @@ class Runner:
 
     def of_make_check(self, level):
         self.make(["check", "TESTS="], "check")
-        names = self.build.tests(level)
+        names = sorted(self.build.tests(level), key=lambda n: not n.startswith(LONG))
         if not names:
             raise Skipped("this build has none" + (" (libcriterion-dev is not installed)" if level == "unit" else ""))
 
@@ -287,15 +291,20 @@ class Runner:
         files = [p for p in sorted(glob.glob(os.path.join(ROOT, pattern))) if os.path.basename(p) not in but]
         if not files:
             raise Skipped("no such tests")
-        for path in files:
-            name = os.path.splitext(os.path.basename(path))[0]
-            env = {"CAMPGW_TEST_KEEP": "1"} if self.args.keep else {}
-            if name == "run_core":  # the infrastructure alone: it checks its own routes against its own fragments
-                env["CAMPGW_API_DAEMON"] = os.path.join(self.build.dir, "tests/api/apid")
-            if self.args.all:
-                env["CAMPGW_LONG"] = "1"
-                env["CAMPGW_CRASH_CONTACTS"] = os.environ.get("CAMPGW_CRASH_CONTACTS", "50000")
-            self.cases += self.program(level, name, self.pytap(path), env)
+        # they wait more than they work; what a sanitizer slows down, and what takes the machine or measures it, does so by itself
+        alone = [p for p in files if self.prefix or self.args.all or re.search(r"^ALONE = ", text_of(os.path.relpath(p, ROOT)), re.M)]
+        self.together([lambda p=p: self.python_file(level, p) for p in files if p not in alone], SIDE_BY_SIDE)
+        self.together([lambda p=p: self.python_file(level, p) for p in alone], 1)
+
+    def python_file(self, level, path):
+        name = os.path.splitext(os.path.basename(path))[0]
+        env = {"CAMPGW_TEST_KEEP": "1"} if self.args.keep else {}
+        if name == "run_core":  # the infrastructure alone: it checks its own routes against its own fragments
+            env["CAMPGW_API_DAEMON"] = os.path.join(self.build.dir, "tests/api/apid")
+        if self.args.all:
+            env["CAMPGW_LONG"] = "1"
+            env["CAMPGW_CRASH_CONTACTS"] = os.environ.get("CAMPGW_CRASH_CONTACTS", "50000")
+        return self.program(level, name, self.pytap(path), {**env, **self.model_env})
 
     def pytap(self, path):
         return [sys.executable, "-B", os.path.join(ROOT, "scripts/lib/pytap.py"), path] + (["-k", self.args.k] if self.args.k else [])
@@ -304,15 +313,35 @@ class Runner:
         self.make(["check", "TESTS="], "check")
         self.python("api", "tests/api/run_*.py")
 
+    @contextlib.contextmanager
+    def model(self):
+        """A cluster with the schema, stopped: each class of tests begins with a copy, which is a sixth of the work of making one."""
+        with private("model", False) as where:
+            cluster = stack.Cluster(os.path.join(where, "pg"))
+            cluster.create()
+            cluster.start()
+            try:
+                stack.Gateway(stack.Programs(self.build.dir, self.build.stage), os.path.join(where, "gw"), cluster).setup()
+            finally:
+                cluster.stop("fast")
+            self.model_env = {"CAMPGW_TEST_MODEL": where}
+            try:
+                yield
+            finally:
+                self.model_env = {}
+
     def level_scenario(self):
         self.make(self.build.variable("check_LTLIBRARIES"), "fixtures")
-        self.python("scenario", "tests/scenario/test_*.py", but=("test_crash.py",))
+        with self.model():
+            self.python("scenario", "tests/scenario/test_*.py", but=("test_crash.py",))
 
     def level_crash(self):
-        self.python("crash", "tests/scenario/test_crash.py")
-        if self.args.k in "crash_matrix" or "crash_matrix" in self.args.k:
-            env = {"CAMPGW_TEST_KEEP": "1"} if self.args.keep else {}
-            self.cases += self.program("crash", "crash_matrix", [sys.executable, "-B", os.path.join(ROOT, "tests/scenario/crash_matrix.py"), "--rounds", "40" if self.args.all else "4"], env)
+        with self.model():
+            self.python("crash", "tests/scenario/test_crash.py")
+            if self.args.k in "crash_matrix" or "crash_matrix" in self.args.k:
+                env = {"CAMPGW_TEST_KEEP": "1"} if self.args.keep else {}
+                argv = [sys.executable, "-B", os.path.join(ROOT, "tests/scenario/crash_matrix.py"), "--rounds", "40" if self.args.all else "4"]
+                self.cases += self.program("crash", "crash_matrix", argv, {**env, **self.model_env})
 
     def level_docs(self):
         pages = [p for p in source_files() if p.endswith(".md")]
@@ -359,7 +388,7 @@ class Runner:
             return self.add("lint", "clang_builds_it_without_a_warning", "skipped", "clang is not installed")
         directory = os.path.join(self.out, "clang")
         os.makedirs(directory, exist_ok=True)
-        build = '[ -e config.status ] || "$0" --quiet CC=clang CXX=clang++ CFLAGS=-O0 CXXFLAGS=-O0 --enable-werror; exec make -s -j%d check TESTS=' % len(os.sched_getaffinity(0))
+        build = '[ -e config.status ] || "$0" --quiet CC=clang CXX=clang++ CFLAGS=-O0 CXXFLAGS=-O0 --enable-werror; exec make -s -j%d check TESTS=' % CORES
         self.cases += self.simple("clang_builds_it_without_a_warning", ["sh", "-ec", build, os.path.join(ROOT, "configure")], "lint", directory)
 
     def level_sanitize(self):
@@ -425,7 +454,7 @@ class Runner:
         return tuple(sum(c.outcome == o for c in cases) for o in ("passed", "failed", "skipped"))
 
     def summary(self):
-        slow = sorted((c for c in self.cases if c.seconds >= 0.1), key=lambda c: -c.seconds)[:5]
+        slow = sorted((c for c in self.cases if c.seconds >= 0.1), key=lambda c: -c.seconds)[:self.args.slowest]
         if slow:
             print("slowest   " + "\n          ".join("%6.1f s  %s %s" % (c.seconds, c.level, c.name) for c in slow))
         with open(os.path.join(self.out, "results.json"), "w", encoding="utf-8") as f:
@@ -566,6 +595,7 @@ def main():
     ap.add_argument("--all", action="store_true", help="also linters, sanitizers, distcheck, the crash test with 50,000 contacts and 40 rounds of the crash matrix")
     ap.add_argument("-k", metavar="NAME", default="", help="only tests whose name contains this")
     ap.add_argument("--keep", action="store_true", help="keep databases and logs of the run")
+    ap.add_argument("--slowest", metavar="N", type=int, default=10, help="how many of the slowest tests the end names (10)")
     ap.add_argument("--build", required=True, help=argparse.SUPPRESS)
     ap.add_argument("--stage", required=True, help=argparse.SUPPRESS)
     ap.add_argument("--stage-is-temporary", action="store_true", help=argparse.SUPPRESS)

@@ -27,6 +27,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import formats
 import harness
 
+ALONE = "a thousand connections"  # no other test beside it (scripts/lib/testrun.py)
+
 CLUSTER = None
 DB = None
 DAEMON = None

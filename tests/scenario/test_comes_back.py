@@ -54,7 +54,7 @@ class Person:
 class ComesBack(harness.Field):
     @classmethod
     def prepare(cls):
-        cls.peers = peers.Peers(cls.programs, cls.dir)
+        cls.peers = peers.Peers(cls.programs, cls.dir, harness.PORTS + 50)
         if cls.peers.missing:
             raise unittest.SkipTest("not built: " + " ".join(cls.peers.missing))
         cls.peers.mail.always = (*peers.Mail.always, "--complain", ANGRY + "*")

@@ -16,6 +16,8 @@ import unittest
 import harness
 import stack
 
+ALONE = "ten thousand connections"  # no other test beside it (scripts/lib/testrun.py)
+
 IDLE = 10000
 TIMEOUT_S = 2
 UPLOAD_BYTES = 1 << 30 if os.environ.get("CAMPGW_LONG") else 50 << 20

@@ -11,6 +11,8 @@ import unittest
 import harness
 import stack
 
+ALONE = "it compares CPU time"  # no other test beside it (scripts/lib/testrun.py)
+
 SMALL = 1000 if os.environ.get("CAMPGW_LONG") else 150
 LARGE, LARGE_PEOPLE = 4, 1280
 

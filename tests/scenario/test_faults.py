@@ -42,7 +42,7 @@ class Database(harness.Storm):
         people = self.consenting(1200)
         self.change_route(rate_per_s=250)
         pid = self.gateway.process.pid
-        cmp = self.campaign(people, not_after_s=35)
+        cmp = self.campaign(people)
         for at in (200, 600):
             self.goes(at)
             self.cluster.stop("immediate")
@@ -126,7 +126,7 @@ class MessageCentre(harness.Storm):
     def test_it_goes_away_in_the_middle(self):
         people = self.consenting(200)
         self.change_route(rate_per_s=80)
-        cmp = self.campaign(people, not_after_s=20)
+        cmp = self.campaign(people)
         self.goes(40)
         self.sim.ctl("listen off")
         self.sim.ctl("drop all")
@@ -160,7 +160,7 @@ class MessageCentre(harness.Storm):
     def test_it_falls_silent_in_the_middle(self):
         people = self.consenting(200)
         self.change_route(rate_per_s=80)
-        cmp = self.campaign(people, not_after_s=18)
+        cmp = self.campaign(people)
         self.goes(40)
         self.sim.ctl("silent on")
         self.waits_for_route(cmp)
@@ -171,7 +171,7 @@ class MessageCentre(harness.Storm):
     def test_it_does_not_read(self):
         people = self.consenting(100)
         self.change_route(rate_per_s=80)
-        cmp = self.campaign(people, not_after_s=18)
+        cmp = self.campaign(people)
         self.goes(20)
         self.sim.ctl("pause-reading on")
         self.waits_for_route(cmp)
@@ -182,7 +182,7 @@ class MessageCentre(harness.Storm):
         people = self.consenting(300)
         self.change_route(rate_per_s=60)
         pid = self.gateway.process.pid
-        cmp = self.campaign(people, not_after_s=24)
+        cmp = self.campaign(people)
         kinds = ("random", "short", "zero", "huge", "tlvs", "unknown", "no-nul", "stall")
         for i, kind in enumerate(kinds):
             self.goes(20 * (i + 1))

@@ -17,7 +17,7 @@ class FourChannels(harness.Field):
 
     @classmethod
     def prepare(cls):
-        cls.peers = peers.Peers(cls.programs, cls.dir)
+        cls.peers = peers.Peers(cls.programs, cls.dir, harness.PORTS + 50)
         if cls.peers.missing:
             raise unittest.SkipTest("not built: " + " ".join(cls.peers.missing))
         cls.addClassCleanup(cls.peers.stop)
@@ -76,7 +76,7 @@ class FourChannels(harness.Field):
         for channel in cut:
             self.kill_in(book, channel)
         # a call has no receipt: who was in one stays in doubt until the validity of the wave is over
-        self.complete(cmp, 150)
+        self.complete(cmp, 240)
         self.same_on_both_sides(book, cmp, doubtful=cut)
 
 

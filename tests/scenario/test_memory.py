@@ -8,6 +8,8 @@ import unittest
 import harness
 import stack
 
+ALONE = "it takes the memory of the machine"  # no other test beside it (scripts/lib/testrun.py)
+
 QUEUED = 5000000 if os.environ.get("CAMPGW_LONG") else 300000
 WINDOW = 1000
 DISPATCHERS = 3  # two bulk and the urgent one

@@ -36,7 +36,7 @@ class Mms(harness.Field):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        port = stack.free_port()
+        port = stack.free_port(harness.PORTS)
         cls.mmsc = Mmsc(os.path.join(os.path.dirname(cls.programs.simulator), "mmscsim"), os.path.join(cls.dir, "mmsc"))
         cls.addClassCleanup(cls.mmsc.stop)
         cls.mmsc.start(callback="http://127.0.0.1:%d/cb/mmsc/mm7" % port, callback_auth="%s:%s" % (USER, PASSWORD), drop_answer_permille=20, report_swap=1)

@@ -55,13 +55,14 @@ class SentOnceMore(harness.Field):
         self.rows("UPDATE class_rule SET resend_once = true WHERE name = 'service'")
         people = self.people(12)
         forbidden = people[:2]  # between the two times
-        cmp = self.campaign(people, not_after_s=25, **{"class": "service", "purpose": "service"})
+        cmp = self.campaign(people, **{"class": "service", "purpose": "service"})
         wait = "SELECT count(*) FROM echo WHERE resent AND state = 0 AND attempt = 2"
         self.assertTrue(self.until(lambda: self.number(wait) == 12, 15), "%d stand in line again: %s" % (self.number(wait), self.funnel(cmp)))
         self.assertEqual(self.reached(), set(), "a minute is for its receipt")
         self.forbid(forbidden)
         self.sim.set(swallow_permille=0)
         self.rows("UPDATE echo SET not_before = now() WHERE resent")
+        self.give_up_waiting(cmp)
         funnel = self.complete(cmp, 50)
         self.assertEqual({dest for dest, _ in self.reached()}, {p.dest for p in people[2:]})
         self.assertEqual([m for m in self.sim.messages() if m.taken > 1], [])

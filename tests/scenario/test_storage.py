@@ -13,6 +13,8 @@ import unittest
 import harness
 import stack
 
+ALONE = "disks run full"  # no other test beside it (scripts/lib/testrun.py)
+
 RATE = 150
 WINDOW = 20
 CLONE_NEWNS = 0x00020000

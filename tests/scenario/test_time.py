@@ -13,6 +13,8 @@ import zoneinfo
 import harness
 import stack
 
+ALONE = "clocks jump"  # no other test beside it (scripts/lib/testrun.py)
+
 HOUR = 3600
 RATE = 100
 WINDOW = 10

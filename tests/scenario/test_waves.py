@@ -24,7 +24,7 @@ class Waves(harness.Field):
             shutil.copy(path, plugins)
         base = cls.gateway.settings(0, cls.sim.port)
         cls.records = {k: os.path.join(cls.gateway.dir, k + ".txt") for k in KINDS}
-        cls.callback = stack.free_port()
+        cls.callback = stack.free_port(harness.PORTS)
         cls.config = {"callback": {"listen": "127.0.0.1", "port": cls.callback}, "plugins": {**base["plugins"], "directory": plugins},
                       "instances": base["instances"] + [{"name": "lo-" + k, "plugin": "loopback_" + k, "record": cls.records[k], "isolation": "none"} for k in KINDS]}
 
@@ -69,7 +69,7 @@ class Waves(harness.Field):
         everybody = people + still + capped
         self.consent(everybody)
         self.forbid(still)
-        cap = self.api.post("/api/v1/caps", {"name": "three a day", "max": 3, "period": "day", "zone": "UTC", "classes": ["marketing"]})["id"]
+        cap = self.api.post("/api/v1/caps", {"name": "three a year", "max": 3, "period": "year", "zone": "UTC", "classes": ["marketing"]})["id"]
         self.addCleanup(lambda: self.api.call("DELETE", "/api/v1/caps/" + cap))
         first = self.campaign(capped)  # one of the three
         self.complete(first, 40)

@@ -1003,13 +1003,6 @@ def a_network_of_people_counts_the_same():
         d.drain()
 
 
-@case
-def plugin_check():
-    done = subprocess.run([os.path.join(k.BUILD, "campgw-plugin-check"), os.path.join(k.BUILD, "plugins/channel_ivr/.libs/channel_ivr.so")], capture_output=True, text=True,
-                          timeout=120, check=False)
-    k.check(done.returncode == 0 and " 0 failed" in done.stdout, "campgw-plugin-check: %s", done.stdout[-2000:])
-
-
 def run_one(item):
     name, fn = item
     began = time.monotonic()
