@@ -332,6 +332,7 @@ static enum verdict drain_any_time(const struct checker *k, char *why)
                   {JOURNEY_MESSAGES, 0, 300, "with messages still waiting, time left"},
                   {JOURNEY_MESSAGES, 5, 0, "with messages in flight, no time left"},
                   {JOURNEY_MESSAGES, 30, 300, "with messages in flight, time left"},
+                  {JOURNEY_MESSAGES, 30, 120, "with messages in flight, little time left"},
                   {JOURNEY_MESSAGES, 250, 200, "after all was settled"},
                   {JOURNEY_MESSAGES, 5, -5000, "with a deadline that has passed"}};
     char inner[CHECK_WHY_MAX];

@@ -353,8 +353,11 @@ static void run_drain(struct ivr_task *t)
     ivr_contacts_stop(ch);
     not_sent_queued(ch);
     ch->deadline_ms = deadline_ms;
-    ch->cut_ms = deadline_ms - (left_ms > 2 * IVR_BYE_GRACE_MS ? IVR_BYE_GRACE_MS + DRAIN_MARGIN_MS
-                                                               : left_ms / 2);
+    /* Half of what is left, at most what a lost BYE needs; but calls end before drained() is told.
+     */
+    int64_t rest_ms =
+        left_ms > 2 * IVR_BYE_GRACE_MS ? IVR_BYE_GRACE_MS + DRAIN_MARGIN_MS : left_ms / 2;
+    ch->cut_ms = deadline_ms - (rest_ms > DRAIN_MARGIN_MS ? rest_ms : DRAIN_MARGIN_MS);
     if (ch->dial_timer)
         ivr_timer_set(ch->dial_timer, -1);
     ivr_drain_look(ch);
