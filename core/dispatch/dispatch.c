@@ -89,26 +89,39 @@ static struct metric *duration_of(struct dispatch *d, int32_t route_id)
                : NULL;
 }
 
+/* A batch mostly is of one route: its series is found once, and counted under one lock. */
+struct durations {
+    int32_t route_id;
+    size_t n;
+    double s[64];
+};
+
+static void observe(struct dispatch *d, struct durations *t)
+{
+    if (t->n)
+        metric_observe_all(duration_of(d, t->route_id), t->s, t->n);
+    t->n = 0;
+}
+
 static void on_complete(void *arg, struct plugin_instance *inst, const struct cgw_result *results,
                         uint32_t n)
 {
     struct dispatch *d = arg;
-    struct metric *took = NULL;
-    int32_t route_id = 0;
+    struct durations took = {.n = 0};
+    int64_t now_ms = clock_utc_ms();
     for (uint32_t i = 0; i < n; i++) {
         struct outcome_contact c;
-        bool ours = inflight_get(d->inflight, results[i].token, &c);
-        if (ours && c.route_id != route_id) { /* a batch mostly is of one route: found once */
-            route_id = c.route_id;
-            took = duration_of(d, route_id);
-        }
-        if (ours)
-            metric_observe(took, (double)(clock_utc_ms() - c.intended_utc_ms) / 1000.0);
-        if (ours)
-            outcome_result(d->writer, &c, instance_name(inst), &results[i]);
-        else
+        if (!inflight_get(d->inflight, results[i].token, &c)) {
             METRIC_INC("campgw_stale_results_total", instance_name(inst));
+            continue;
+        }
+        if (took.n == ARRAY_LEN(took.s) || c.route_id != took.route_id)
+            observe(d, &took);
+        took.route_id = c.route_id;
+        took.s[took.n++] = (double)(now_ms - c.intended_utc_ms) / 1000.0;
+        outcome_result(d->writer, &c, instance_name(inst), &results[i]);
     }
+    observe(d, &took);
 }
 
 static uint32_t on_receipt(void *arg, struct plugin_instance *inst, const struct cgw_receipt *items,

@@ -45,6 +45,10 @@ static const char *pack(struct packer *p, const char *s, size_t len)
      * are treated alike on both ways. */
     for (size_t i = 0; i < len;) {
         uint32_t c;
+        if ((unsigned char)(out[i] - 1) < 0x7f) { /* ASCII, but for NUL: nearly all that comes */
+            i++;
+            continue;
+        }
         size_t n = utf8_next(out + i, len - i, &c);
         if (n == 0 || c == 0)
             out[i] = '?';
