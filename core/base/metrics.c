@@ -13,10 +13,11 @@ static const double bucket_le[BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
                                           0.1,   0.25,   1,     5,    30};
 
 struct metric {
-    struct metric *next;     /* of the same family */
-    char labels[LABELS_MAX]; /* rendered: a="x",b="y" */
-    double value;            /* sum of a histogram */
-    uint64_t bucket[BUCKETS], count;
+    struct metric *next;      /* of the same family */
+    char labels[LABELS_MAX];  /* rendered: a="x",b="y" */
+    double value;             /* sum of a histogram */
+    uint64_t bucket[BUCKETS]; /* of each alone; exposed with all below it */
+    uint64_t count;
 };
 
 struct family {
@@ -140,17 +141,26 @@ void metric_set(struct metric *m, double v)
     (void)pthread_mutex_unlock(&lock);
 }
 
-void metric_observe(struct metric *m, double v)
+void metric_observe_all(struct metric *m, const double *v, size_t n)
 {
-    if (!m)
+    if (!m || !n)
         return;
     (void)pthread_mutex_lock(&lock);
-    m->value += v;
-    m->count++;
-    for (unsigned i = 0; i < BUCKETS; i++)
-        if (v <= bucket_le[i])
-            m->bucket[i]++;
+    m->count += n;
+    for (size_t i = 0; i < n; i++) {
+        unsigned k = 0;
+        m->value += v[i];
+        while (k < BUCKETS && v[i] > bucket_le[k])
+            k++;
+        if (k < BUCKETS)
+            m->bucket[k]++;
+    }
     (void)pthread_mutex_unlock(&lock);
+}
+
+void metric_observe(struct metric *m, double v)
+{
+    metric_observe_all(m, &v, 1);
 }
 
 double metric_value(struct metric *m)
@@ -166,9 +176,10 @@ double metric_value(struct metric *m)
 static void expose_histogram(struct buf *out, const char *name, const struct metric *m)
 {
     const char *sep = m->labels[0] ? "," : "";
+    uint64_t up_to = 0;
     for (unsigned i = 0; i < BUCKETS; i++)
         buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, m->labels, sep, bucket_le[i],
-                   (unsigned long long)m->bucket[i]);
+                   (unsigned long long)(up_to += m->bucket[i]));
     buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, m->labels, sep,
                (unsigned long long)m->count);
     const char *open = m->labels[0] ? "{" : "", *close = m->labels[0] ? "}" : "";

@@ -28,7 +28,8 @@ struct metric;
 struct metric *metric_get(const char *name, const char *const *values, unsigned n);
 void metric_add(struct metric *m, double v); /* NULL-safe */
 void metric_set(struct metric *m, double v);
-void metric_observe(struct metric *m, double v); /* histogram, seconds */
+void metric_observe(struct metric *m, double v);                      /* histogram, seconds */
+void metric_observe_all(struct metric *m, const double *v, size_t n); /* under one lock */
 double metric_value(struct metric *m);
 /* One-liners: METRIC_INC("campgw_x_total", "route-a", "ok") */
 #define METRIC_ADD(name, v, ...)                                                                   \

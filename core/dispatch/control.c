@@ -26,8 +26,7 @@ static struct control *replace(struct dispatch *d, struct control *fresh, uint64
         return fresh;
     struct control *old = d->control;
     if (d->control_changes != changes) { /* who looked in vain meanwhile looks again */
-        d->wakes++;
-        (void)pthread_cond_broadcast(&d->more);
+        dispatch_work_here(d);
     }
     d->control = fresh;
     d->control_load = load;

@@ -124,7 +124,8 @@ struct decided {
     struct log_row *log;
     struct echo_row *echo;
     struct stat_delta *stats;
-    int64_t *reserve, *release, *denied_seq, *allowed_seq;
+    struct reserve_row *reserve;
+    int64_t *release, *denied_seq, *allowed_seq;
     int n_log, n_echo, n_stats, n_reserve, n_release, n_denied, n_allowed;
 };
 
@@ -171,7 +172,7 @@ static void sort_out(struct batch *b, struct decided *x)
         if (allow) {
             x->allowed_seq[x->n_allowed++] = r->seq;
             if (v->slots)
-                x->reserve[x->n_reserve++] = r->customer_id;
+                x->reserve[x->n_reserve++] = (struct reserve_row){r->customer_id, r->counted};
             continue;
         }
         r->gone = true;
@@ -206,10 +207,10 @@ static int by_contact(const void *a, const void *b)
     return x->contact_id < y->contact_id ? -1 : x->contact_id > y->contact_id;
 }
 
-static int by_value(const void *a, const void *b)
+static int by_customer(const void *a, const void *b)
 {
-    const int64_t *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
+    const struct reserve_row *x = a, *y = b;
+    return x->customer_id < y->customer_id ? -1 : x->customer_id > y->customer_id;
 }
 
 static int write_decided(struct worker *w, const struct part_lock *lock, int64_t now_ms,
@@ -221,7 +222,7 @@ static int write_decided(struct worker *w, const struct part_lock *lock, int64_t
         return diag_set(diag, CGW_ELIMIT, "", "one chunk exceeds %u bytes", BATCH_ARENA_MAX);
     sort_out(b, &x);
     qsort(x.log, (size_t)x.n_log, sizeof *x.log, by_contact);
-    qsort(x.reserve, (size_t)x.n_reserve, sizeof *x.reserve, by_value);
+    qsort(x.reserve, (size_t)x.n_reserve, sizeof *x.reserve, by_customer);
     struct log_head head = {.part = b->chunk.part,
                             .wave_id = b->chunk.wave_id,
                             .partner_id = b->wave->partner_id,

@@ -21,31 +21,49 @@ bool dispatch_stopping(struct dispatch *d)
     return stop;
 }
 
-bool dispatch_wait(struct worker *w, int ms)
+static bool wait_on(struct dispatch *d, pthread_cond_t *cond, const uint64_t *count, uint64_t *seen,
+                    int ms)
 {
-    struct dispatch *d = w->d;
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&d->lock);
-    while (!d->stop && d->wakes == w->seen_wakes)
-        if (pthread_cond_timedwait(&d->more, &d->lock, &until) == ETIMEDOUT)
+    while (!d->stop && *count == *seen)
+        if (pthread_cond_timedwait(cond, &d->lock, &until) == ETIMEDOUT)
             break;
-    w->seen_wakes = d->wakes;
+    *seen = *count;
     bool stop = d->stop;
     (void)pthread_mutex_unlock(&d->lock);
     return stop;
+}
+
+bool dispatch_wait(struct worker *w, int ms)
+{
+    return wait_on(w->d, &w->d->room, &w->d->wakes, &w->seen_wakes, ms);
+}
+
+/* With nothing in hand: room for messages is no reason to ask the database for work. */
+static bool wait_for_work(struct worker *w, int ms)
+{
+    return wait_on(w->d, &w->d->more, &w->d->work, &w->seen_work, ms);
+}
+
+void dispatch_work_here(struct dispatch *d)
+{
+    d->wakes++;
+    d->work++;
+    (void)pthread_cond_broadcast(&d->more);
+    (void)pthread_cond_broadcast(&d->room);
 }
 
 void dispatch_wake(void *arg)
 {
     struct dispatch *d = arg;
     (void)pthread_mutex_lock(&d->lock);
-    d->wakes++;
     d->changes++; /* the snapshot may be what changed */
-    (void)pthread_cond_broadcast(&d->more);
+    dispatch_work_here(d);
     (void)pthread_mutex_unlock(&d->lock);
 }
 
@@ -67,8 +85,16 @@ void dispatch_poke(void *arg)
 {
     struct dispatch *d = arg;
     (void)pthread_mutex_lock(&d->lock);
+    dispatch_work_here(d);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+/* For whoever waits with messages in hand. */
+static void more_room(struct dispatch *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
     d->wakes++;
-    (void)pthread_cond_broadcast(&d->more);
+    (void)pthread_cond_broadcast(&d->room);
     (void)pthread_mutex_unlock(&d->lock);
 }
 
@@ -77,7 +103,7 @@ void dispatch_poke(void *arg)
 static void credit_changed(void *arg, struct plugin_instance *inst)
 {
     (void)inst;
-    dispatch_poke(arg);
+    more_room(arg);
 }
 
 static struct metric *duration_of(struct dispatch *d, int32_t route_id)
@@ -89,26 +115,39 @@ static struct metric *duration_of(struct dispatch *d, int32_t route_id)
                : NULL;
 }
 
+/* A batch mostly is of one route: its series is found once, and counted under one lock. */
+struct durations {
+    int32_t route_id;
+    size_t n;
+    double s[64];
+};
+
+static void observe(struct dispatch *d, struct durations *t)
+{
+    if (t->n)
+        metric_observe_all(duration_of(d, t->route_id), t->s, t->n);
+    t->n = 0;
+}
+
 static void on_complete(void *arg, struct plugin_instance *inst, const struct cgw_result *results,
                         uint32_t n)
 {
     struct dispatch *d = arg;
-    struct metric *took = NULL;
-    int32_t route_id = 0;
+    struct durations took = {.n = 0};
+    int64_t now_ms = clock_utc_ms();
     for (uint32_t i = 0; i < n; i++) {
         struct outcome_contact c;
-        bool ours = inflight_get(d->inflight, results[i].token, &c);
-        if (ours && c.route_id != route_id) { /* a batch mostly is of one route: found once */
-            route_id = c.route_id;
-            took = duration_of(d, route_id);
-        }
-        if (ours)
-            metric_observe(took, (double)(clock_utc_ms() - c.intended_utc_ms) / 1000.0);
-        if (ours)
-            outcome_result(d->writer, &c, instance_name(inst), &results[i]);
-        else
+        if (!inflight_get(d->inflight, results[i].token, &c)) {
             METRIC_INC("campgw_stale_results_total", instance_name(inst));
+            continue;
+        }
+        if (took.n == ARRAY_LEN(took.s) || c.route_id != took.route_id)
+            observe(d, &took);
+        took.route_id = c.route_id;
+        took.s[took.n++] = (double)(now_ms - c.intended_utc_ms) / 1000.0;
+        outcome_result(d->writer, &c, instance_name(inst), &results[i]);
     }
+    observe(d, &took);
 }
 
 static uint32_t on_receipt(void *arg, struct plugin_instance *inst, const struct cgw_receipt *items,
@@ -146,7 +185,7 @@ void dispatch_settled(void *arg, const struct outcome_contact *contacts, uint32_
         atomic_fetch_sub(&d->part_inflight[contacts[i].part], 1);
         atomic_fetch_sub(&run->outstanding, 1);
     }
-    dispatch_poke(d);
+    more_room(d);
 }
 
 /* ---- chunks in work
@@ -304,7 +343,7 @@ static void *worker_main(void *arg)
         if (harmless(rc)) {
             failures = 0;
             if (rc != 0)
-                (void)dispatch_wait(w, rc == CGW_EBUSY ? 5 : 100);
+                (void)wait_for_work(w, rc == CGW_EBUSY ? 5 : 100);
             continue;
         }
         char text[CGW_DIAG_MAX];
@@ -312,7 +351,7 @@ static void *worker_main(void *arg)
         if (failures++ % 20 == 0 && !told) /* complain once, then now and then */
             log_warning("dispatch.failed", "worker=%u code=%s where=%s msg=\"%s\"", w->no,
                         diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
-        (void)dispatch_wait(w, failures < 5 ? 50 : 500);
+        (void)wait_for_work(w, failures < 5 ? 50 : 500);
     }
     db_close(w->db);
     return NULL;
@@ -349,6 +388,7 @@ int dispatch_new(const struct dispatch_config *cfg, struct dispatch **ret, struc
     (void)pthread_mutex_init(&d->lock, NULL);
     (void)pthread_mutex_init(&d->rate_lock, NULL);
     (void)pthread_cond_init(&d->more, &attr);
+    (void)pthread_cond_init(&d->room, &attr);
     (void)pthread_condattr_destroy(&attr);
     if (!d->inflight) {
         free(d);
@@ -424,6 +464,7 @@ void dispatch_halt(struct dispatch *d)
     (void)pthread_mutex_lock(&d->lock);
     d->stop = true;
     (void)pthread_cond_broadcast(&d->more);
+    (void)pthread_cond_broadcast(&d->room);
     (void)pthread_mutex_unlock(&d->lock);
     for (unsigned i = 0; i < d->n_workers; i++)
         (void)pthread_join(d->workers[i]->thread, NULL);
@@ -443,6 +484,7 @@ struct dispatch *dispatch_free(struct dispatch *d)
     (void)pthread_mutex_destroy(&d->lock);
     (void)pthread_mutex_destroy(&d->rate_lock);
     (void)pthread_cond_destroy(&d->more);
+    (void)pthread_cond_destroy(&d->room);
     free(d);
     return NULL;
 }

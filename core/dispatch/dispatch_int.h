@@ -50,9 +50,9 @@ struct dispatch {
     struct outcome_config outcome; /* for recovery */
     struct queue *queue;
     struct inflight *inflight;
-    pthread_mutex_t lock; /* control, wake */
-    pthread_cond_t more;
-    uint64_t wakes; /* counts wake-ups, so that none is missed between a look and a wait */
+    pthread_mutex_t lock;      /* control, wake */
+    pthread_cond_t more, room; /* work, for who has none; room or work, for who has messages */
+    uint64_t work, wakes; /* count wake-ups, so that none is missed between a look and a wait */
     bool stop;
     struct control *control; /* counted */
     int64_t control_mono_ms; /* when its load began */
@@ -99,7 +99,7 @@ struct worker {
     struct contact_row *rows; /* STORE_CHUNK_ROWS, owned */
     struct batch batch;
     struct facts_habit habit;
-    uint64_t seen_wakes;
+    uint64_t seen_work, seen_wakes;
 };
 
 static inline int64_t contact_id(const struct batch *b, const struct contact_row *r)
@@ -174,7 +174,8 @@ int decide_again(struct worker *w, struct diag *diag) CGW_NODISCARD;
 int send_batch(struct worker *w, struct diag *diag) CGW_NODISCARD;
 void run_free(struct chunk_run *r);
 
-bool dispatch_wait(struct worker *w, int ms); /* true = stop */
+bool dispatch_wait(struct worker *w, int ms); /* for room, with messages in hand; true = stop */
+void dispatch_work_here(struct dispatch *d);  /* wakes everybody; d->lock is held */
 bool dispatch_stopping(struct dispatch *d);
 
 #endif

@@ -41,29 +41,45 @@ void figures_finished(const struct outcome_config *cfg, int32_t route_id, enum f
         METRIC_ADD("campgw_messages_finished_total", n, channel, route, words[what]);
 }
 
-static void observe(const struct flush *f, const struct figure_row *x)
+/* Delays of a run into one histogram; -1 is none. */
+static void observe(struct metric *m, const struct figure_row *x, int n)
 {
-    const struct outcome_config *cfg = &f->w->cfg;
-    char route[80], channel[16];
-    const char *const label[] = {route};
-    if (x->what == FIGURE_OPTOUT)
-        metric_observe(metric_get("campgw_optout_enforce_seconds", NULL, 0),
-                       (double)(clock_utc_ms() - x->delay_ms) / 1000.0);
-    else if (x->delay_ms >= 0 && cfg->route_name &&
-             cfg->route_name(cfg->ctx, x->route_id, channel, route))
-        metric_observe(metric_get("campgw_receipt_delay_seconds", label, 1),
-                       (double)x->delay_ms / 1000.0);
+    double s[128];
+    size_t k = 0;
+    for (int i = 0; i < n; i++) {
+        if (x[i].delay_ms >= 0)
+            s[k++] = (double)x[i].delay_ms / 1000.0;
+        if (k == ARRAY_LEN(s) || i + 1 == n) {
+            metric_observe_all(m, s, k);
+            k = 0;
+        }
+    }
 }
 
-/* Runs of one route and word are counted at once: that is how they come. */
+static void tell_run(const struct outcome_config *cfg, const struct figure_row *x, int n)
+{
+    char route[80], channel[16];
+    const char *const label[] = {route};
+    if (!cfg->route_name || !cfg->route_name(cfg->ctx, x->route_id, channel, route))
+        return;
+    observe(metric_get("campgw_receipt_delay_seconds", label, 1), x, n);
+    METRIC_ADD("campgw_messages_finished_total", n, channel, route, words[x->what]);
+}
+
+/* Runs of one route and word are counted at once, because each needs its series found by name: that
+ * is how they come. */
 void figures_tell(const struct flush *f)
 {
     for (int i = 0, n; i < f->n_figures; i += n) {
         const struct figure_row *x = &f->figures[i];
-        for (n = 0; i + n < f->n_figures && x[n].route_id == x->route_id && x[n].what == x->what;
-             n++)
-            observe(f, &x[n]);
-        if (x->what != FIGURE_OPTOUT)
-            figures_finished(&f->w->cfg, x->route_id, x->what, (uint32_t)n);
+        for (n = 1; i + n < f->n_figures && x[n].route_id == x->route_id && x[n].what == x->what;)
+            n++;
+        if (x->what != FIGURE_OPTOUT) {
+            tell_run(&f->w->cfg, x, n);
+            continue;
+        }
+        for (int k = 0; k < n; k++)
+            metric_observe(metric_get("campgw_optout_enforce_seconds", NULL, 0),
+                           (double)(clock_utc_ms() - x[k].delay_ms) / 1000.0);
     }
 }

@@ -21,7 +21,8 @@
 #define SWEEP_MS 2000
 #define QUIET_MS 3 /* without a new item for so long, flush what is there */
 #define SWEEP_ROWS 200
-#define FEW 100   /* items that are worth a flush of their own */
+#define FEW 100   /* results that are worth a flush of their own */
+#define MANY 500  /* items that are: each flush costs a lock and a seal per part, and a commit */
 #define BITE 250  /* taken from the ring at a time */
 #define SPARE 256 /* places of a flush kept for sent chunks and swept receipts */
 #define CHUNKS_MS 20
@@ -45,6 +46,10 @@ static const char *pack(struct packer *p, const char *s, size_t len)
      * are treated alike on both ways. */
     for (size_t i = 0; i < len;) {
         uint32_t c;
+        if ((unsigned char)(out[i] - 1) < 0x7f) { /* ASCII, but for NUL: nearly all that comes */
+            i++;
+            continue;
+        }
         size_t n = utf8_next(out + i, len - i, &c);
         if (n == 0 || c == 0)
             out[i] = '?';
@@ -471,7 +476,8 @@ static int sort_out(struct outcome_writer *w, struct item **batch, int n, size_t
     return n;
 }
 
-/* Few items wait a little for company; many are taken as long as there are more. */
+/* Few items wait a little for company; many are taken as long as there are more. Receipts wait
+ * longer than results: after a crash a peer repeats them, while a result would be in doubt. */
 static int collect(struct outcome_writer *w, struct item **batch, int max)
 {
     int n = 0, results = 0;
@@ -484,9 +490,10 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
         n = sort_out(w, batch, n, more, &results);
         if (n + BITE > max || results + BITE > (int)OUTCOME_FLUSH_ROWS)
             break;
-        int64_t left = n < FEW && !atomic_load(&w->stop) ? until - clock_mono_ms() : 0;
+        bool few = results < FEW && n < MANY && !atomic_load(&w->stop);
+        int64_t left = few ? until - clock_mono_ms() : 0;
         int wait_ms = left > QUIET_MS ? QUIET_MS : left > 0 ? (int)left : 0;
-        more = ring_take(&w->ring, batch + n, wait_ms ? (size_t)(FEW - n) : 1, BITE, wait_ms);
+        more = ring_take(&w->ring, batch + n, wait_ms ? FEW : 1, BITE, wait_ms);
     }
     return n;
 }

@@ -7,6 +7,7 @@
 #include "policy/calendar.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CAP_NONE 32767 /* "no cap" still counts */
@@ -17,35 +18,28 @@ static int limit_of(const struct cap *c)
 }
 
 /* n[k] += 1 for all slots of one calendar period, guarded. Text depends on slots and limits only:
- * prepared once per rules version. */
-static int reserve_period(struct db *db, int32_t part, const struct rules *rules, uint32_t mask,
-                          int32_t period, const int64_t *ids, int n, struct diag *diag)
+ * prepared once per rules version. first: what a row begins with, as an array literal. */
+static int reserve_known(struct db *db, int32_t part, const struct rules *rules, uint32_t mask,
+                         int32_t period, const char *first, const int64_t *ids, int n,
+                         struct diag *diag)
 {
     struct buf sql, set, guard;
     buf_init(&sql, 16384);
     buf_init(&set, 8192);
     buf_init(&guard, 8192);
-    int16_t first[CAPS_MAX] = {0};
-    unsigned len = 0;
     for (uint32_t c = 0; c < rules->n_caps; c++) {
         if (!(mask >> c & 1))
             continue;
-        unsigned slot = rules->caps[c].slot;
-        first[slot] = 1;
-        len = slot + 1 > len ? slot + 1 : len;
-        buf_printf(&set, "%sn[%u] = coalesce(w.n[%u], 0) + 1", set.len ? ", " : "", slot + 1,
-                   slot + 1);
-        buf_printf(&guard, "%scoalesce(w.n[%u], 0) < %d", guard.len ? " AND " : "", slot + 1,
+        unsigned at = rules->caps[c].slot + 1u;
+        buf_printf(&set, "%sn[%u] = coalesce(w.n[%u], 0) + 1", set.len ? ", " : "", at, at);
+        buf_printf(&guard, "%scoalesce(w.n[%u], 0) < %d", guard.len ? " AND " : "", at,
                    limit_of(&rules->caps[c]));
     }
-    buf_puts(&sql,
-             "INSERT INTO cap_counter AS w (period, part, customer_id, n) SELECT $1, $2, id, '{");
-    for (unsigned i = 0; i < len; i++)
-        buf_printf(&sql, "%s%d", i ? "," : "", first[i]);
     buf_printf(&sql,
-               "}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) "
+               "INSERT INTO cap_counter AS w (period, part, customer_id, n) SELECT $1, $2, id, '%s'"
+               " FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) "
                "DO UPDATE SET %s WHERE %s",
-               buf_str(&set), buf_str(&guard));
+               first, buf_str(&set), buf_str(&guard));
     struct db_params p;
     dbp_init(&p);
     dbp_int4(&p, period);
@@ -60,6 +54,58 @@ static int reserve_period(struct db *db, int32_t part, const struct rules *rules
     buf_done(&set);
     buf_done(&guard);
     return rc;
+}
+
+/* People who were not counted in this period: a row each, without looking for one first. Should
+ * there be one all the same, the key refuses the whole decision. */
+static int reserve_first(struct db *db, int32_t part, int32_t period, const int16_t *first,
+                         unsigned len, const int64_t *ids, int n, struct diag *diag)
+{
+    struct db_copy c;
+    dbc_init(&c, (size_t)n * (64 + 6 * CAPS_MAX) + 4096);
+    for (int i = 0; i < n; i++) {
+        dbc_row(&c, 4);
+        dbc_int4(&c, period);
+        dbc_int4(&c, part);
+        dbc_int8(&c, ids[i]);
+        dbc_int2_array(&c, first, len);
+    }
+    int rc = db_copy_send(
+        db, "COPY cap_counter (period, part, customer_id, n) FROM STDIN (FORMAT binary)", &c, diag);
+    dbc_done(&c);
+    return rc;
+}
+
+static int reserve_period(struct db *db, int32_t part, const struct rules *rules, uint32_t mask,
+                          int32_t period, const struct reserve_row *rows, int n, int64_t *ids,
+                          struct diag *diag)
+{
+    int16_t first[CAPS_MAX] = {0};
+    char literal[2 * CAPS_MAX + 2] = "{";
+    unsigned len = 0;
+    for (uint32_t c = 0; c < rules->n_caps; c++) {
+        if (!(mask >> c & 1))
+            continue;
+        first[rules->caps[c].slot] = 1;
+        len = rules->caps[c].slot + 1u > len ? rules->caps[c].slot + 1u : len;
+    }
+    for (unsigned i = 0; i < len; i++) {
+        literal[1 + 2 * i] = first[i] ? '1' : '0';
+        literal[2 + 2 * i] = i + 1 < len ? ',' : '}';
+    }
+    int known = 0, rc = 0;
+    for (int i = 0; i < n; i++)
+        if (rows[i].counted & mask)
+            ids[known++] = rows[i].customer_id;
+    if (known)
+        rc = reserve_known(db, part, rules, mask, period, literal, ids, known, diag);
+    if (rc < 0 || known == n)
+        return rc;
+    int fresh = 0;
+    for (int i = 0; i < n; i++)
+        if (!(rows[i].counted & mask))
+            ids[fresh++] = rows[i].customer_id;
+    return reserve_first(db, part, period, first, len, ids, fresh, diag);
 }
 
 static int reserve_sliding(struct db *db, int32_t part, const struct cap *cap, int32_t period,
@@ -87,10 +133,10 @@ static int reserve_sliding(struct db *db, int32_t part, const struct cap *cap, i
     return rc;
 }
 
-int store_caps_reserve(struct db *db, int32_t part, const struct rules *rules, uint32_t cap_mask,
-                       int64_t now_ms, const int64_t *customers, int n, struct diag *diag)
+static int reserve_all(struct db *db, int32_t part, const struct rules *rules, uint32_t todo,
+                       int64_t now_ms, const struct reserve_row *rows, int n, int64_t *ids,
+                       struct diag *diag)
 {
-    uint32_t todo = n ? cap_mask : 0;
     for (uint32_t c = 0; c < rules->n_caps; c++) {
         if (!(todo >> c & 1))
             continue;
@@ -98,19 +144,34 @@ int store_caps_reserve(struct db *db, int32_t part, const struct rules *rules, u
         uint32_t mask = 1u << c;
         int rc;
         if (rules->caps[c].period == CAP_SLIDING_DAYS) {
-            rc = reserve_sliding(db, part, &rules->caps[c], period, today, customers, n, diag);
+            for (int i = 0; i < n; i++)
+                ids[i] = rows[i].customer_id;
+            rc = reserve_sliding(db, part, &rules->caps[c], period, today, ids, n, diag);
         } else {
             int32_t ignored;
             for (uint32_t k = c + 1; k < rules->n_caps; k++)
                 if (todo >> k & 1 && cap_period_number(&rules->caps[k], now_ms, &ignored) == period)
                     mask |= 1u << k;
-            rc = reserve_period(db, part, rules, mask, period, customers, n, diag);
+            rc = reserve_period(db, part, rules, mask, period, rows, n, ids, diag);
         }
         if (rc < 0)
             return rc;
         todo &= ~mask;
     }
     return 0;
+}
+
+int store_caps_reserve(struct db *db, int32_t part, const struct rules *rules, uint32_t cap_mask,
+                       int64_t now_ms, const struct reserve_row *rows, int n, struct diag *diag)
+{
+    if (!n || !cap_mask)
+        return 0;
+    int64_t *ids = malloc((size_t)n * sizeof *ids);
+    if (!ids)
+        return diag_set(diag, CGW_ELIMIT, "", "out of memory");
+    int rc = reserve_all(db, part, rules, cap_mask, now_ms, rows, n, ids, diag);
+    free(ids);
+    return rc;
 }
 
 /* One reservation, one slot: which row it went to follows from the cap's definition and the moment

@@ -67,6 +67,7 @@ struct contact_row {
     uint32_t params_len;
     struct policy_facts facts;
     int16_t cap_n[CAPS_MAX];
+    uint32_t counted; /* caps whose counter has a row of this person; the others begin at nought */
     struct verdict verdict;
     uint32_t n_parts;
     const struct cgw_part *parts;
@@ -106,10 +107,14 @@ struct facts_query {
 int store_facts(struct db *db, const struct facts_query *q, struct contact_row *rows, int n,
                 struct diag *diag) CGW_NODISCARD;
 
-/* Count the ALLOWed rows' slots; CGW_ECONFLICT when a guard refused (cannot happen under the lock:
- * roll back). */
+struct reserve_row {
+    int64_t customer_id;
+    uint32_t counted; /* as store_facts() found it under the same lock; UINT32_MAX = not looked */
+};
+/* Count the ALLOWed rows' slots; rows in customer order. CGW_ECONFLICT when a guard refused (cannot
+ * happen under the lock: roll back). */
 int store_caps_reserve(struct db *db, int32_t part, const struct rules *rules, uint32_t cap_mask,
-                       int64_t now_ms, const int64_t *customers, int n,
+                       int64_t now_ms, const struct reserve_row *rows, int n,
                        struct diag *diag) CGW_NODISCARD;
 /* Give back what these contacts reserved, at most once each. Under the part lock. ret_released may
  * be NULL. */

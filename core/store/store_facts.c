@@ -185,14 +185,17 @@ static int read_period(struct db *db, const struct facts_query *q, int32_t perio
             n_days = dbr_int2_array(r, i, 2, days, CAP_SLIDING_MAX);
         int64_t id = dbr_int(r, i, 0);
         FOR_SAME(&m, row, id)
-        for (uint32_t c = 0; c < q->rules->n_caps; c++) {
-            const struct cap *cap = &q->rules->caps[c];
-            if (!(mask >> c & 1))
-                continue;
-            row->cap_n[c] = cap->period == CAP_SLIDING_DAYS
-                                ? recent_count(days, n_days, today, cap->days)
-                            : cap->slot < n_slots ? slots[cap->slot]
-                                                  : (int16_t)0;
+        {
+            row->counted |= mask;
+            for (uint32_t c = 0; c < q->rules->n_caps; c++) {
+                const struct cap *cap = &q->rules->caps[c];
+                if (!(mask >> c & 1))
+                    continue;
+                row->cap_n[c] = cap->period == CAP_SLIDING_DAYS
+                                    ? recent_count(days, n_days, today, cap->days)
+                                : cap->slot < n_slots ? slots[cap->slot]
+                                                      : (int16_t)0;
+            }
         }
     }
     return 0;
@@ -285,6 +288,7 @@ int store_facts(struct db *db, const struct facts_query *q, struct contact_row *
         rows[i].facts =
             (struct policy_facts){.cap_n = rows[i].cap_n, .windows = rows[i].facts.windows};
         memset(rows[i].cap_n, 0, sizeof rows[i].cap_n);
+        rows[i].counted = 0;
     }
     int rc = rule->dnd ? read_dnd(db, q, rows, n, ids, diag) : 0;
     if (rc == 0 && rule->consent)

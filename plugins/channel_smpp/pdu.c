@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pdu.c - PDUs in through guard and library, PDUs out through checks and library.
+/* pdu.c - PDUs in through the guard, PDUs out through checks and library.
  * One thread of the process only: libsmpp34 writes globals on every call. Optional parameters never
  * pass through the library (its error log overflows on many of them, its lists allocate, its
  * payload ends at 1024 octets): they are read by the guard and appended here. Status and sequence
@@ -21,130 +21,23 @@
 
 union library {
     bind_transmitter_t bind;
-    bind_transmitter_resp_t bind_resp;
     submit_sm_t submit;
-    submit_sm_resp_t submit_resp;
-    deliver_sm_t deliver;
-    deliver_sm_resp_t deliver_resp;
-    data_sm_t data;
-    data_sm_resp_t data_resp;
     query_sm_t query;
-    query_sm_resp_t query_resp;
     cancel_sm_t cancel;
-    alert_notification_t alert;
+    deliver_sm_resp_t deliver_resp;
+    data_sm_resp_t data_resp;
     unbind_t header;
 };
 
 /* ---- in ---- */
 
-static void copy(char *dst, size_t dst_size, const uint8_t *src, size_t src_size)
-{
-    size_t n = strnlen((const char *)src, src_size < dst_size ? src_size : dst_size - 1);
-    if (n > dst_size - 1)
-        n = dst_size - 1;
-    memcpy(dst, src, n);
-    dst[n] = 0;
-}
-/* Both sides are arrays. */
-#define COPY(dst, src) copy((dst), sizeof(dst), (src), sizeof(src))
-
-static void take_deliver(struct smpp_pdu *ret, const deliver_sm_t *m)
-{
-    COPY(ret->service_type, m->service_type);
-    COPY(ret->source.text, m->source_addr);
-    COPY(ret->destination.text, m->destination_addr);
-    ret->esm_class = m->esm_class;
-    ret->protocol_id = m->protocol_id;
-    ret->priority = m->priority_flag;
-    ret->registered_delivery = m->registered_delivery;
-    ret->data_coding = m->data_coding;
-    ret->short_len = m->sm_length;
-    memcpy(ret->short_message, m->short_message, m->sm_length);
-}
-
-static void take_data(struct smpp_pdu *ret, const data_sm_t *m)
-{
-    COPY(ret->service_type, m->service_type);
-    COPY(ret->source.text, m->source_addr);
-    COPY(ret->destination.text, m->destination_addr);
-    ret->esm_class = m->esm_class;
-    ret->registered_delivery = m->registered_delivery;
-    ret->data_coding = m->data_coding;
-}
-
-static void take_query_resp(struct smpp_pdu *ret, const query_sm_resp_t *m, uint8_t state)
-{
-    COPY(ret->message_id, m->message_id);
-    COPY(ret->final_date, m->final_date);
-    ret->message_state = state;
-    ret->error_code = m->error_code;
-}
-
-static void take(struct smpp_pdu *ret, const union library *u, const struct smpp_in *in)
-{
-    switch (in->command) {
-    case SMPP_DELIVER_SM:
-        take_deliver(ret, &u->deliver);
-        break;
-    case SMPP_DATA_SM:
-        take_data(ret, &u->data);
-        break;
-    case SMPP_ALERT_NOTIFICATION:
-        COPY(ret->source.text, u->alert.source_addr);
-        COPY(ret->destination.text, u->alert.esme_addr);
-        break;
-    case SMPP_SUBMIT_SM | SMPP_RESP:
-        COPY(ret->message_id, u->submit_resp.message_id);
-        break;
-    case SMPP_DATA_SM | SMPP_RESP:
-        COPY(ret->message_id, u->data_resp.message_id);
-        break;
-    case SMPP_QUERY_SM | SMPP_RESP:
-        take_query_resp(ret, &u->query_resp, in->state);
-        break;
-    default: /* the three bind responses share one layout, and the guard lets nothing else come here
-              */
-        COPY(ret->system_id, u->bind_resp.system_id);
-        break;
-    }
-    ret->source.ton = in->ton[0];
-    ret->source.npi = in->npi[0];
-    ret->destination.ton = in->ton[1];
-    ret->destination.npi = in->npi[1];
-}
-
-static void take_tlvs(struct smpp_pdu *ret, const struct smpp_in *in)
-{
-    ret->n_tlvs = in->n_tlvs;
-    ret->tlvs_dropped = in->tlvs_dropped;
-    ret->tail_bad = in->tail_bad;
-    if (in->n_tlvs)
-        memcpy(ret->tlvs, in->tlvs, in->n_tlvs * sizeof in->tlvs[0]);
-    uint32_t version = 0;
-    if (smpp_pdu_tlv_uint(ret, SMPP_TLV_SC_INTERFACE_VERSION, 1, &version))
-        ret->interface_version = (uint8_t)version;
-}
-
 int smpp_decode(const uint8_t *pdu, uint32_t len, struct smpp_pdu *ret)
 {
-    struct smpp_in in;
-    memset(ret, 0, offsetof(struct smpp_pdu, tlvs));
-    int rc = smpp_guard(pdu, len, &in);
-    ret->command = in.command;
-    ret->status = in.status;
-    ret->sequence = in.sequence;
-    if (rc)
-        return rc;
-    if (in.canon_len) {
-        union library u;
-        memset(&u, 0, sizeof u);
-        if (smpp34_unpack(in.command, &u, in.canon, (int)in.canon_len))
-            return -EBADMSG;
-        take(ret, &u, &in);
-        ret->has_body = true;
-    }
-    take_tlvs(ret, &in);
-    return 0;
+    uint32_t version = 0;
+    int rc = smpp_guard(pdu, len, ret);
+    if (!rc && smpp_pdu_tlv_uint(ret, SMPP_TLV_SC_INTERFACE_VERSION, 1, &version))
+        ret->interface_version = (uint8_t)version;
+    return rc;
 }
 
 bool smpp_decode_answer(int rc, uint32_t command, uint32_t *ret_command, uint32_t *ret_status)
@@ -333,11 +226,12 @@ int smpp_encode_bind(uint8_t *out, size_t cap, uint32_t sequence, const struct s
     return n;
 }
 
+/* All but person and text, which are only checked. */
 static int fill_submit(submit_sm_t *m, const struct smpp_submit *sm)
 {
     if (!put_string(m->service_type, sm->service_type, SMPP_SERVICE_TYPE_MAX) ||
         !put_string(m->source_addr, sm->source.text, SMPP_ADDR_MAX) ||
-        !put_string(m->destination_addr, sm->destination.text, SMPP_ADDR_MAX) ||
+        strnlen(sm->destination.text, SMPP_ADDR_MAX + 1) > SMPP_ADDR_MAX ||
         !put_time(m->validity_period, sm->validity_period) ||
         !put_time(m->schedule_delivery_time, sm->schedule))
         return -EINVAL;
@@ -352,23 +246,81 @@ static int fill_submit(submit_sm_t *m, const struct smpp_submit *sm)
     m->priority_flag = sm->priority;
     m->registered_delivery = sm->registered_delivery;
     m->data_coding = sm->data_coding;
-    if (!sm->payload && sm->text_len) {
-        m->sm_length = (uint8_t)sm->text_len;
-        memcpy(m->short_message, sm->text, sm->text_len);
-    }
     return 0;
+}
+
+/* What submits of a campaign have in common is packed once: they differ in person and text, which
+ * are set between its octets. The library makes a new one whenever anything else is new. */
+static struct shape {
+    submit_sm_t common; /* without person and text */
+    size_t person_at;   /* of the NUL in place of destination_addr */
+    int len;            /* 0: none yet. The last octet is sm_length */
+    uint8_t pdu[PACK_MAX];
+} shape;
+
+static bool same_text(const uint8_t *a, const uint8_t *b)
+{
+    return !strcmp((const char *)a, (const char *)b);
+}
+
+/* All that fill_submit() sets. */
+static bool alike(const submit_sm_t *a, const submit_sm_t *b)
+{
+    return same_text(a->service_type, b->service_type) &&
+           same_text(a->source_addr, b->source_addr) &&
+           same_text(a->validity_period, b->validity_period) &&
+           same_text(a->schedule_delivery_time, b->schedule_delivery_time) &&
+           a->source_addr_ton == b->source_addr_ton && a->source_addr_npi == b->source_addr_npi &&
+           a->dest_addr_ton == b->dest_addr_ton && a->dest_addr_npi == b->dest_addr_npi &&
+           a->esm_class == b->esm_class && a->protocol_id == b->protocol_id &&
+           a->priority_flag == b->priority_flag &&
+           a->registered_delivery == b->registered_delivery && a->data_coding == b->data_coding;
+}
+
+static int pack_shape(const submit_sm_t *common)
+{
+    union library u;
+    if (shape.len > 0 && alike(&shape.common, common))
+        return 0;
+    u.submit = *common;
+    shape.common = *common;
+    shape.person_at = SMPP_HEADER_LEN + strlen((const char *)common->service_type) + 3 +
+                      strlen((const char *)common->source_addr) + 3;
+    shape.len = pack(shape.pdu, sizeof shape.pdu, SMPP_SUBMIT_SM, SMPP_ROK, 1, &u);
+    return shape.len < 0 ? shape.len : 0;
+}
+
+static int encode_from_shape(uint8_t *out, size_t cap, uint32_t sequence, const char *person,
+                             const uint8_t *text, uint32_t text_len)
+{
+    size_t named = strlen(person), rest = (size_t)shape.len - shape.person_at,
+           len = (size_t)shape.len + named + text_len;
+    if (len > cap)
+        return -ENOBUFS;
+    memcpy(out, shape.pdu, shape.person_at);
+    memcpy(out + shape.person_at, person, named + 1);
+    memcpy(out + shape.person_at + named + 1, shape.pdu + shape.person_at + 1, rest - 1);
+    out[shape.person_at + named + rest - 1] = (uint8_t)text_len;
+    if (text_len)
+        memcpy(out + shape.person_at + named + rest, text, text_len);
+    smpp_put32(out, (uint32_t)len);
+    smpp_put32(out + 12, sequence);
+    return (int)len;
 }
 
 int smpp_encode_submit(uint8_t *out, size_t cap, uint32_t sequence, const struct smpp_submit *sm)
 {
-    union library u;
-    memset(&u, 0, sizeof u);
+    submit_sm_t common;
+    memset(&common, 0, sizeof common);
     if (sm->n_extra > SMPP_OUT_TLVS_MAX || (sm->has_sar && sm->esm_class & SMPP_ESM_UDHI))
         return -EINVAL; /* a phone must not get UDH and SAR for the same cut */
-    int rc = fill_submit(&u.submit, sm);
+    int rc = fill_submit(&common, sm);
+    if (rc == 0)
+        rc = pack_shape(&common);
     if (rc)
         return rc;
-    int n = pack(out, cap, SMPP_SUBMIT_SM, SMPP_ROK, sequence, &u);
+    int n = encode_from_shape(out, cap, sequence, sm->destination.text, sm->text,
+                              sm->payload ? 0 : sm->text_len);
     if (sm->has_user_ref)
         n = append16(out, cap, n, SMPP_TLV_USER_MESSAGE_REFERENCE, sm->user_ref);
     if (sm->has_sar) {

@@ -73,6 +73,7 @@ static void same(const struct contact_row *a, const struct contact_row *b)
         cr_assert_eq(a[i].facts.dnd_reason, b[i].facts.dnd_reason, "%d", i);
         cr_assert_eq(a[i].facts.consent, b[i].facts.consent, "%d", i);
         cr_assert_eq(a[i].cap_n[0], b[i].cap_n[0], "%d", i);
+        cr_assert_eq(a[i].counted, b[i].counted, "%d", i);
     }
 }
 
@@ -86,6 +87,7 @@ Test(facts, are_the_same_by_range_and_by_probe)
         cr_assert_eq(probed[i].facts.dnd_hits != 0, i % 5 == 0, "%d", i);
         cr_assert_eq(probed[i].facts.consent, i % 2 == 0 ? 0 : i % 4 == 1 ? 2 : 1, "%d", i);
         cr_assert_eq(probed[i].cap_n[0], i % 3 == 0 ? 2 : 0, "%d", i);
+        cr_assert_eq(probed[i].counted, i % 3 == 0, "%d", i);
     }
     read_into(ranged, &habit);
     same(probed, ranged);

@@ -324,7 +324,8 @@ static struct cap cap_row(const char *zone, uint8_t slot, uint8_t period, int16_
 struct reserver {
     struct db *c;
     const struct rules *rules;
-    int64_t customer, at_ms;
+    struct reserve_row row;
+    int64_t at_ms;
     int rc;
     struct diag d;
 };
@@ -333,8 +334,8 @@ static void *reserve_one(void *arg)
     struct reserver *r = arg;
     r->rc = db_begin(r->c, &r->d);
     if (r->rc == 0)
-        r->rc = store_caps_reserve(r->c, (int32_t)(r->customer % 64), r->rules, 3, r->at_ms,
-                                   &r->customer, 1, &r->d);
+        r->rc = store_caps_reserve(r->c, (int32_t)(r->row.customer_id % 64), r->rules, 3, r->at_ms,
+                                   &r->row, 1, &r->d);
     if (r->rc == 0)
         r->rc = db_commit(r->c, &r->d);
     db_rollback(r->c);
@@ -351,7 +352,7 @@ Test(protocol, of_two_connections_that_race_for_the_last_slot_one_gets_it)
     int64_t now = clock_utc_ms();
     struct reserver first = {.c = connection(),
                              .rules = &rules,
-                             .customer = w.ids[0],
+                             .row = {w.ids[0], UINT32_MAX},
                              .at_ms = now},
                     r[2];
     (void)reserve_one(&first);
@@ -359,7 +360,7 @@ Test(protocol, of_two_connections_that_race_for_the_last_slot_one_gets_it)
     pthread_t t[2];
     for (int i = 0; i < 2; i++) {
         r[i] = (struct reserver){
-            .c = connection(), .rules = &rules, .customer = w.ids[0], .at_ms = now};
+            .c = connection(), .rules = &rules, .row = {w.ids[0], UINT32_MAX}, .at_ms = now};
         cr_assert_eq(pthread_create(&t[i], NULL, reserve_one, &r[i]), 0);
     }
     for (int i = 0; i < 2; i++) {
@@ -380,6 +381,34 @@ Test(protocol, of_two_connections_that_race_for_the_last_slot_one_gets_it)
             " AND period < 0",
             w.ids[0]),
         2);
+}
+
+/* Who has no row yet gets one without a look; who has one, against what was said, stops it all. */
+Test(protocol, a_person_said_to_be_uncounted_is_never_counted_from_nought_again)
+{
+    struct world w;
+    make_world(&w, 59, 3);
+    struct cap caps[] = {cap_row("Asia/Shanghai", 3, CAP_MONTH, 9, 0),
+                         cap_row("Asia/Shanghai", 5, CAP_MONTH, 9, 0)};
+    struct rules rules = {.caps = caps, .n_caps = 2};
+    struct reserve_row rows[3] = {{w.ids[0], 0}, {w.ids[1], 0}, {w.ids[2], UINT32_MAX}};
+    int64_t now = clock_utc_ms();
+    OK(db_begin(db, &d));
+    OK(store_caps_reserve(db, w.part, &rules, 3, now, rows, 3, &d));
+    OK(db_commit(db, &d));
+    OK(db_begin(db, &d));
+    rows[0].counted = 3;
+    cr_assert_eq(store_caps_reserve(db, w.part, &rules, 3, now, rows, 3, &d), CGW_EDB);
+    cr_assert_str_eq(db_sqlstate(db), "23505");
+    db_rollback(db);
+    rows[1].counted = 3;
+    OK(db_begin(db, &d));
+    OK(store_caps_reserve(db, w.part, &rules, 3, now, rows, 3, &d));
+    OK(db_commit(db, &d));
+    cr_assert_eq(number("SELECT count(*) FROM cap_counter WHERE part = 59 AND customer_id = ANY("
+                        "'{%" PRId64 ",%" PRId64 ",%" PRId64 "}') AND n = '{0,0,0,2,0,2}'",
+                        w.ids[0], w.ids[1], w.ids[2]),
+                 3);
 }
 
 /* Rows of cap as the release reads them; slots of their own so that no other test's rows are meant.
@@ -414,8 +443,9 @@ Test(protocol, a_release_gives_back_once_and_exactly_what_was_counted)
     /* counted for both people last month and today; the log says: the reservation of contact 0 is
      * last month's */
     OK(db_begin(db, &d));
-    OK(store_caps_reserve(db, w.part, &rules, 7, last_month, w.ids, 2, &d));
-    OK(store_caps_reserve(db, w.part, &rules, 7, now, w.ids, 2, &d));
+    struct reserve_row rows[2] = {{w.ids[0], 0}, {w.ids[1], UINT32_MAX}};
+    OK(store_caps_reserve(db, w.part, &rules, 7, last_month, rows, 2, &d));
+    OK(store_caps_reserve(db, w.part, &rules, 7, now, rows, 2, &d));
     OK(db_commit(db, &d));
     decide_all(&w, 1u << 20 | 1u << 21 | 1u << 22, last_month);
     int64_t contact = contact_of(&w, 0), released = 0;
@@ -467,7 +497,10 @@ Test(protocol, counters_equal_a_recount_of_the_log_less_what_was_released)
     put_cap(25, &cap);
     int64_t now = number("SELECT (extract(epoch FROM now()) * 1000)::int8"), back[5];
     OK(db_begin(db, &d));
-    OK(store_caps_reserve(db, w.part, &rules, 1, now, w.ids, w.n, &d));
+    struct reserve_row rows[ARRAY_LEN(w.ids)];
+    for (int i = 0; i < w.n; i++)
+        rows[i] = (struct reserve_row){w.ids[i], i % 2 ? UINT32_MAX : 0};
+    OK(store_caps_reserve(db, w.part, &rules, 1, now, rows, w.n, &d));
     OK(db_commit(db, &d));
     decide_all(&w, 1u << 25, now);
     for (int i = 0; i < 5; i++)

@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_ingest \
 	tests/unit/test_ingest_spool \
 	tests/unit/test_media \
+	tests/unit/test_metrics \
 	tests/unit/test_optout \
 	tests/unit/test_policy \
 	tests/unit/test_refmap \
@@ -47,6 +48,9 @@ tests_unit_test_ingest_spool_LDADD = $(TEST_LIBS)
 
 tests_unit_test_media_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_media_LDADD = $(TEST_LIBS)
+
+tests_unit_test_metrics_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_metrics_LDADD = $(TEST_LIBS)
 
 tests_unit_test_optout_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_optout_LDADD = $(TEST_LIBS)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_smpp_guard.c - framing, the walk in front of the codec library, and decoding of every
+/* test_smpp_guard.c - framing, the walk over what comes in, and decoding of every
  * command an ESME receives. */
 #include "guard.h"
 #include "test_smpp_build.h"
@@ -31,7 +31,7 @@ Checked(smpp_guard, frames_only_lengths_from_16_to_64_kib)
     cr_expect_eq(len, 16);
 }
 
-/* A valid PDU of 171 octets that makes the bare library write past its error log. */
+/* A valid PDU of 171 octets that would make the codec library write past its error log. */
 Checked(smpp_guard, survives_thirty_empty_optional_parameters)
 {
     begin(&b, SMPP_DELIVER_SM, 0, 1);
@@ -100,7 +100,7 @@ Checked(smpp_guard, decodes_every_field_of_deliver_sm)
     cr_expect_not(smpp_pdu_tlv_uint(&pdu, 0x0204, 1, &v), "another length is another thing");
 }
 
-Checked(smpp_guard, keeps_ton_and_npi_that_the_library_would_refuse)
+Checked(smpp_guard, keeps_ton_and_npi_of_no_meaning)
 {
     begin(&b, SMPP_DATA_SM, 0, 0);
     put_str(&b, "");

@@ -52,6 +52,65 @@ Checked(smpp_pdu, writes_submit_sm_with_a_nul_inside_the_text)
     expect_out(n);
 }
 
+/* Person and text are set into a PDU that was packed before: nothing of the one before may stay. */
+Checked(smpp_pdu, sends_nobody_anything_of_the_submit_before)
+{
+    struct smpp_submit sm = plain(), other = plain();
+    int n = smpp_encode_submit(out, sizeof out, 1, &sm);
+    strcpy(other.destination.text, "49301");
+    other.text = (const uint8_t *)"longer than the first";
+    other.text_len = 21;
+    cr_expect_eq(smpp_encode_submit(out, sizeof out, 2, &other), n - 8 + 18);
+    other.source = (struct smpp_addr){3, 1, "10690"};
+    other.service_type = NULL;
+    other.data_coding = 8;
+    other.validity_period = NULL;
+    n = smpp_encode_submit(out, sizeof out, 3, &other);
+    begin(&b, SMPP_SUBMIT_SM, 0, 3);
+    put_str(&b, "");
+    put_addr(&b, 3, 1, "10690");
+    put_addr(&b, 1, 1, "49301");
+    put_octets(&b, "\0\0\0\0\0\x01\0\x08\0\x15longer than the first", 31);
+    expect_out(n);
+    other.registered_delivery = 0;
+    cr_expect_eq(smpp_encode_submit(out, sizeof out, 4, &other), n);
+    cr_expect_eq(out[n - 26], 0, "a flag of its own");
+    n = smpp_encode_submit(out, sizeof out, 0x7FFFFFFF, &sm);
+    expect_plain(0, 0, "\0hi", 3);
+    expect_out(n);
+}
+
+/* Each field alone must make another PDU, also behind one that differs in nothing else. */
+Checked(smpp_pdu, sends_every_field_of_its_own)
+{
+    static uint8_t first[1024];
+    struct smpp_submit sm = plain(), v[12];
+    int n = smpp_encode_submit(first, sizeof first, 1, &sm);
+    for (size_t i = 0; i < 12; i++)
+        v[i] = sm;
+    v[0].service_type = "WAP";
+    v[1].source.ton = 1;
+    v[2].source.npi = 1;
+    strcpy(v[3].source.text, "ACMF");
+    v[4].destination.ton = 2;
+    v[5].destination.npi = 8;
+    v[6].esm_class = 3;
+    v[7].protocol_id = 1;
+    v[8].priority = 1;
+    v[9].validity_period = "000002000000000R";
+    v[10].registered_delivery = 0;
+    v[11].data_coding = 8;
+    for (size_t i = 0; i < 12; i++) {
+        cr_expect_eq(smpp_encode_submit(out, sizeof out, 1, &sm), n);
+        cr_expect_arr_eq(out, first, (size_t)n);
+        cr_expect_eq(smpp_encode_submit(out, sizeof out, 1, &v[i]), n, "%zu", i);
+        cr_expect_neq(memcmp(out, first, (size_t)n), 0, "field %zu is that of the submit before",
+                      i);
+    }
+    sm.schedule = "261122120000000+";
+    cr_expect_eq(smpp_encode_submit(out, sizeof out, 1, &sm), n + 16);
+}
+
 Checked(smpp_pdu, appends_sar_reference_and_the_routes_own_parameters)
 {
     struct smpp_submit sm = plain();
