@@ -222,7 +222,7 @@ static int run(int argc, char **argv)
         return 1;
     }
     inside_serve_checks();
-    inside.attached = false;
+    inside_wakes(false);
     (void)instance_free(inside.in);
     return 0;
 }
