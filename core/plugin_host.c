@@ -222,10 +222,19 @@ static int run(int argc, char **argv)
         return 1;
     }
     inside_serve_checks();
-    inside.attached = false;
+    inside_wakes(false);
     (void)instance_free(inside.in);
     return 0;
 }
+
+#ifdef __SANITIZE_THREAD__
+/* A race ends the process, so that whoever started it sees it, as it does an error of memory. */
+const char *__tsan_default_options(void) __attribute__((visibility("default")));
+const char *__tsan_default_options(void)
+{
+    return "halt_on_error=1";
+}
+#endif
 
 int main(int argc, char **argv)
 {

@@ -19,10 +19,15 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CLAUSE_SECONDS 120 /* every access is checked, and a process takes long to start */
+#define ISOLATED_SECONDS 300
+#else
 #define CLAUSE_SECONDS 30
 #define ISOLATED_SECONDS 90 /* some clauses start a hundred instances, each a process */
-#define END_MS 10000        /* from its answer to the end of its process */
-#define CRASH_MS 1000       /* a crashing process closes its pipe before it can be waited for */
+#endif
+#define END_MS 10000  /* from its answer to the end of its process */
+#define CRASH_MS 1000 /* a crashing process closes its pipe before it can be waited for */
 #define INVENTED_SECRET "check"
 
 static const char usage_text[] =
@@ -32,6 +37,7 @@ static const char usage_text[] =
     "Runs the contract suite of the plugin ABI on FILE.so. Required options that are not given are "
     "invented.\n"
     "--isolated runs each instance in a process of its own, as isolation = \"process\" does.\n"
+    "CAMPGW_CHECK_SECONDS=N in the environment: a clause may take N seconds.\n"
     "Exit status: 0 all clauses passed, 1 a clause failed, 2 wrong usage.\n";
 
 static CGW_PRINTF(2, 0) enum verdict say(char *why, const char *fmt, va_list ap, enum verdict v)
@@ -88,6 +94,14 @@ static void silence(void)
     }
 }
 
+/* For what runs it slowly, such as valgrind. */
+static int clause_seconds(int standard)
+{
+    const char *said = getenv("CAMPGW_CHECK_SECONDS");
+    long n = said ? strtol(said, NULL, 10) : 0;
+    return n > 0 && n <= 3600 ? (int)n : standard;
+}
+
 static bool read_answer(int fd, int limit_s, struct answer *a)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -134,7 +148,7 @@ static enum verdict run_clause(const struct checker *c, const struct clause *cla
         child(c, clause, fds[1]);
     }
     (void)close(fds[1]);
-    int limit_s = c->isolated ? ISOLATED_SECONDS : CLAUSE_SECONDS;
+    int limit_s = clause_seconds(c->isolated ? ISOLATED_SECONDS : CLAUSE_SECONDS);
     bool answered = read_answer(fds[0], limit_s, &a);
     (void)close(fds[0]);
     /* Behind its answer it ends at once; what watches over it, such as valgrind, takes longer and

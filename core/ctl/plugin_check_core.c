@@ -144,6 +144,14 @@ void core_init(struct core *c)
 }
 
 /* Until *figure reaches `want` or ms have passed. */
+uint32_t figure_now(struct core *c, const uint32_t *figure)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    uint32_t n = *figure;
+    (void)pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
 bool wait_for(struct core *c, const uint32_t *figure, uint32_t want, int64_t ms)
 {
     int64_t until = clock_mono_ms() + ms;

@@ -30,6 +30,7 @@ struct core {
 
 void core_init(struct core *c);
 void core_store_held(struct core *c, struct plugin_instance *inst);
+uint32_t figure_now(struct core *c, const uint32_t *figure);
 /* Until *figure reaches `want` or ms have passed. */
 bool wait_for(struct core *c, const uint32_t *figure, uint32_t want, int64_t ms);
 

@@ -11,6 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* it has a heap of its own */
+size_t __sanitizer_get_current_allocated_bytes(void);
+#define HEAP_BYTES() __sanitizer_get_current_allocated_bytes()
+#else
+#define HEAP_BYTES() mallinfo2().uordblks
+#endif
 
 #define JOURNEY_MESSAGES 24u
 #define JOURNEY_MS 150 /* a message of a journey may wait so long */
@@ -124,9 +130,9 @@ static enum verdict destroy_gives_back(const struct checker *k, char *why)
         struct core c;
         struct plugin_instance *inst = NULL;
         if (i == CYCLES / 2)
-            bytes[1] = mallinfo2().uordblks;
+            bytes[1] = HEAP_BYTES();
         if (i == 4) { /* the first ones fill caches */
-            bytes[0] = mallinfo2().uordblks;
+            bytes[0] = HEAP_BYTES();
             fds = entries_of("/proc/self/fd");
             threads = entries_of("/proc/self/task");
         }
@@ -146,7 +152,7 @@ static enum verdict destroy_gives_back(const struct checker *k, char *why)
         return check_fail(why, "threads of the plugin run on after destroy()");
     /* What is kept once for all (a cache that a busy machine fills late) is no leak; a leak grows
      * in both halves. */
-    size_t now = mallinfo2().uordblks, half = (CYCLES - CYCLES / 2) * CYCLE_LEAK;
+    size_t now = HEAP_BYTES(), half = (CYCLES - CYCLES / 2) * CYCLE_LEAK;
     if (bytes[1] > bytes[0] + half && now > bytes[1] + half)
         return check_fail(why, "%zu bytes stay behind per instance",
                           (now - bytes[1]) / (CYCLES - CYCLES / 2));

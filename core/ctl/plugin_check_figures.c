@@ -59,13 +59,15 @@ static enum verdict channel_figures(const struct checker *k, char *why)
         uint32_t n = hand_over_some(k, inst, token, BATCH, 300);
         token += BATCH;
         handed += n;
-        if (n < BATCH || handed > c.n_results + 2048ull) /* a window's worth is on its way */
+        if (n < BATCH ||
+            handed > figure_now(&c, &c.n_results) + 2048ull) /* a window's worth is on its way */
             (void)wait_for(&c, &c.n_results, (uint32_t)(handed > 1024 ? handed - 1024 : 1), 20);
     }
     (void)wait_for(&c, &c.n_results, (uint32_t)handed, 1500);
-    note(k, &before, clock_mono_ms() - t0, c.n_results, "messages");
+    note(k, &before, clock_mono_ms() - t0, figure_now(&c, &c.n_results), "messages");
+    enum verdict v = close_settled(&c, inst, 0, 1500, why);
     describe_results(&c, k->figures);
-    return close_settled(&c, inst, 0, 1500, why);
+    return v;
 }
 
 static enum verdict campaign_figures(const struct checker *k, char *why)

@@ -111,7 +111,7 @@ static int read_imports(const struct plugin *p, struct imports *im)
 {
     struct link_map *map = NULL;
     *im = (struct imports){0};
-    if (dlinfo(p->dl, RTLD_DI_LINKMAP, &map) || !map)
+    if (!p->dl || dlinfo(p->dl, RTLD_DI_LINKMAP, &map) || !map) /* isolated: not loaded here */
         return -ENOENT;
     im->base = map->l_addr;
     for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {

@@ -44,7 +44,8 @@ static int broken(const struct gzip_stage *g, struct diag *diag)
                     (unsigned long long)g->out);
 }
 
-/* One call of inflate(). */
+/* One call of inflate(). What came out before a fault is read too: how an upload is refused must
+ * not depend on the pieces it came in. */
 static int inflate_block(struct gzip_stage *g, gzip_sink_fn sink, void *ctx, struct diag *diag)
 {
     g->z.next_out = g->block;
@@ -53,13 +54,13 @@ static int inflate_block(struct gzip_stage *g, gzip_sink_fn sink, void *ctx, str
     int z = inflate(&g->z, Z_NO_FLUSH);
     if (z == Z_MEM_ERROR)
         return diag_set(diag, -ENOMEM, "", "No memory to unpack an upload.");
-    if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
-        return broken(g, diag);
     size_t n = sizeof g->block - g->z.avail_out;
     g->out += n;
     int rc = check_ratio(g, diag);
     if (rc == 0 && n)
         rc = sink(ctx, (const char *)g->block, n, diag);
+    if (rc == 0 && z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+        return broken(g, diag);
     if (rc == 0 && z == Z_STREAM_END) {
         g->members++;
         g->in_member = false;

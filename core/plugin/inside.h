@@ -51,6 +51,7 @@ void inside_log(enum log_level level, const char *event, const char *text);
 size_t inside_begin(enum frame_type type);
 void inside_end(size_t at);
 int inside_flush_all(void); /* blocking, before the loop writes */
+void inside_wakes(bool on); /* does what is written wake the loop? */
 int inside_attach(void);    /* on the loop: reads, writes, turns */
 void inside_said(enum frame_type type, int rc, const struct diag *d);
 

@@ -308,10 +308,17 @@ static void attach(void *arg)
         *rc = loop_watch(inside.in->loop, INSIDE_MAIN_FD, CGW_FD_READ, on_main, NULL, inside.in);
 }
 
+void inside_wakes(bool on)
+{
+    (void)pthread_mutex_lock(&inside.lock); /* threads of the plugin look at it */
+    inside.attached = on;
+    (void)pthread_mutex_unlock(&inside.lock);
+}
+
 int inside_attach(void)
 {
     int rc = 0;
-    inside.attached = true;
+    inside_wakes(true);
     loop_call(inside.in->loop, attach, &rc);
     return rc;
 }

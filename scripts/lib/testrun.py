@@ -30,6 +30,7 @@ TIMEOUT_S = {"unit": 180, "abi": 60, "contract": 300, "fuzz": 300, "db": 300, "a
 CORES = max(1, len(os.sched_getaffinity(0)))
 SIDE_BY_SIDE = 2  # files of tests with daemon and database at a time: their bounds are those of a machine that does something else as well, not of a crowd
 LONG = ("tests/contract/plugin_", "tests/voice/")  # begin first: the last one would keep a core idle
+SANITIZED_SLOWER, VALGRIND_SLOWER = 3, 10  # programs may take so many times as long
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
 WHY_LINES = 4  # of what a failed case says: the last ones hold the judgement
@@ -96,7 +97,7 @@ class Runner:
     def __init__(self, args, build):
         self.args, self.build = args, build
         self.out = os.path.join(build.dir, "test")
-        self.cases, self.prefix, self.model_env = [], "", {}
+        self.cases, self.prefix, self.slower, self.model_env = [], "", 1, {}
         self.alive = set()
         shutil.rmtree(os.path.join(self.out, "logs"), ignore_errors=True)
         os.makedirs(os.path.join(self.out, "logs"), exist_ok=True)
@@ -146,14 +147,17 @@ class Runner:
     def program(self, level, name, argv, env=None, cwd=None):
         log = self.log_path(level, name)
         began = time.monotonic()
-        status, text = self.launch(argv, log, TIMEOUT_S[level], env, cwd)
+        timeout_s = TIMEOUT_S[level] * self.slower
+        if self.slower > 1:
+            env = {"CGW_TEST_TIMEOUT_S": str(timeout_s - 30), **(env or {})}
+        status, text = self.launch(argv, log, timeout_s, env, cwd)
         took = time.monotonic() - began
         found, planned = self.read_tap(level, text, log, name)
         wanted = [c for c in found if not self.args.k or self.args.k in c.name]
         bad = any(c.outcome == "failed" for c in found)
         why = None
         if status is None:
-            why = "ran out of time after %d s" % TIMEOUT_S[level]
+            why = "ran out of time after %d s" % timeout_s
         elif status not in (0, 77) and not bad:
             why = "ended with status %d" % status if status >= 0 else "was ended by %s" % signal.Signals(-status).name
         elif planned is None and not found:
@@ -394,9 +398,12 @@ class Runner:
     def level_sanitize(self):
         """The same programs, built with sanitizers; two builds, because those of memory and of threads exclude each other."""
         self.sanitized("san", "address,undefined", [self.level_unit, self.level_abi, self.level_contract, self.level_db, self.level_api, self.level_scenario])
+        whole = ("at_once", "four_channels", "isolated", "tasks")  # scenarios that between them run every thread there is
         self.sanitized("tsan", "thread", [self.level_contract, self.level_db, lambda: self.python("api", "tests/api/run_core.py"),
-                                          lambda: self.python("scenario", "tests/scenario/test_at_once.py")])
+                                          *[lambda n=n: self.python("scenario", "tests/scenario/test_%s.py" % n) for n in whole]])
+        self.slower = VALGRIND_SLOWER
         self.cases += self.program("contract", "tests/contract/valgrind.sh", ["sh", os.path.join(ROOT, "tests/contract/valgrind.sh"), self.build.dir])
+        self.slower = 1
 
     def sanitized(self, name, sanitizers, levels):
         plain, directory = self.build, os.path.join(self.out, name)
@@ -411,7 +418,7 @@ class Runner:
             log = self.log_path("build", name + "-stage")
             if self.launch(["sh", "-c", 'ROOT=$1; . "$1/scripts/lib/common.sh"; cgw_stage "$2" "$3" "$4"', "sh", ROOT, directory, self.build.stage, log], log, 300)[0]:
                 raise stack.StackError("installing failed", log)
-            self.prefix, mark = name + "-", len(self.cases)
+            self.prefix, self.slower, mark = name + "-", SANITIZED_SLOWER, len(self.cases)
             for level in levels:
                 try:
                     level()
@@ -422,7 +429,7 @@ class Runner:
         finally:
             if self.args.stage_is_temporary:
                 shutil.rmtree(self.build.stage, ignore_errors=True)
-            self.build, self.prefix = plain, ""
+            self.build, self.prefix, self.slower = plain, "", 1
 
     def level_dist(self):
         self.cases += self.simple("distcheck", ["make", "-s", "distcheck"], "dist", self.build.dir)

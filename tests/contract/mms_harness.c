@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __SANITIZE_ADDRESS__ /* everything takes its time there; the plain build judges */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* everything takes its time there; the plain build judges */
 #define LONGEST_US 100000
 #else
 #define LONGEST_US 10000

@@ -11,7 +11,7 @@ export CAMPGW_PLUGIN_HOST
 
 # Renumbers the inner streams, so that together they are one.
 run() {
-    out=$(timeout 200 "$@" 2>/dev/null)
+    out=$(timeout "${CGW_TEST_TIMEOUT_S:-200}" "$@" 2>/dev/null)
     rc=$?
     plan=$(printf '%s\n' "$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
     seen=$(printf '%s\n' "$out" | grep -c -E '^(not )?ok ')

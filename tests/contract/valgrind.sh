@@ -9,6 +9,8 @@ command -v valgrind >/dev/null 2>&1 || {
 }
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
+CAMPGW_CHECK_SECONDS=300 # a clause has 30 s; everything is slow here
+export CAMPGW_CHECK_SECONDS
 n=0 failed=0
 
 ok() { # status, text
@@ -22,12 +24,13 @@ ok() { # status, text
     fi
 }
 
-# The clause about time is not judged: everything is slow here. Its child's errors are.
+# Judged is what valgrind saw: its child then ends with a status that no clause has, or crashes. Whether deadlines are kept the plain
+# build says; here TLS alone takes a second to initialise. The C library's own cleaning up, valgrind's wish, is not ours.
 check() { # plugin
-    valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --num-callers=20 \
+    valgrind -q --run-libc-freeres=no --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --num-callers=20 \
         "$build/campgw-plugin-check" "$1" >"$scratch/log" 2>&1
-    grep -q ' passed, ' "$scratch/log" && ! grep '^FAIL' "$scratch/log" | grep -q -v ' operations took longer than '
-    ok $? "$(basename "$1" .so) keeps the contract under valgrind"
+    grep -q ' passed, ' "$scratch/log" && ! grep -q -E '^FAIL .*: (ended the process with status|crashed)' "$scratch/log"
+    ok $? "$(basename "$1" .so) makes no error that valgrind sees"
 }
 
 for plugin in "$build"/plugins/channel_*/.libs/channel_*.so "$build"/plugins/campaign_*/.libs/campaign_*.so; do

@@ -14,6 +14,7 @@
 Needs CAMPGW_BUILD and CAMPGW_STAGE (scripts/test sets them). CAMPGW_TEST_KEEP=1 keeps the folder. Loopback only.
 """
 import datetime
+import glob
 import http.client
 import itertools
 import json
@@ -106,7 +107,8 @@ class Field(unittest.TestCase):
         cls.gateway.stop()
         cls.sim.stop()
         cls.cluster.stop("immediate")
-        reports = [said for said in (stack.sanitizer_says(p.log_path) for p in (cls.gateway.process, cls.sim.process)) if said]
+        # of this daemon, its further nodes, processes of channels (they share its log) and every simulator
+        reports = [said for said in map(stack.sanitizer_says, sorted(glob.glob(os.path.join(cls.dir, "*", "*.log")))) if said]
         if os.environ.get("CAMPGW_TEST_KEEP"):
             print("# kept: " + cls.dir, flush=True)
         else:
