@@ -90,6 +90,7 @@ core_libcgwcore_a_SOURCES = \
 	core/media/sniff.c \
 	core/media/sniff.h \
 	core/outcome/ask.c \
+	core/outcome/recall.c \
 	core/outcome/figures.c \
 	core/outcome/flush.c \
 	core/outcome/flush.h \

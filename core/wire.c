@@ -97,6 +97,7 @@ void daemon_stop(struct daemon *d, int deadline_ms)
     outcome_stop(d->writer);
     d->api = api_stop(d->api, 1000);
     planner_stop(d->planner);
+    outcome_recaller_done(&d->recaller);
     d->planner = NULL;
     wire_stop_plugins(d);
     d->dispatch = dispatch_free(d->dispatch);

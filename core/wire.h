@@ -22,6 +22,7 @@ struct daemon {
     struct media_cache *media;
     struct outcome_config outcome;
     struct outcome_asker asker; /* the planner's thread */
+    struct outcome_recaller recaller;
     struct optout_sets *words;
     bool sandbox;
 };

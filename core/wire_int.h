@@ -5,7 +5,8 @@
 
 #include "wire.h"
 
-/* d->outcome and d->asker: who is told of results, who is asked for missing receipts. */
+/* d->outcome, d->asker and d->recaller: who is told of results, who is asked for missing receipts
+ * and to take messages back. */
 void wire_outcome(struct daemon *d);
 int wire_start_planner(struct daemon *d, struct diag *diag) CGW_NODISCARD;
 /* Loads and checks every instance of the configuration; nothing runs yet. */

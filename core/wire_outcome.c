@@ -57,6 +57,21 @@ static int ask_wave(void *ctx, struct db *db, int32_t wave_id, struct diag *diag
     return outcome_ask_wave(&d->asker, db, wave_id, diag);
 }
 
+static int recall(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n)
+{
+    struct daemon *d = ctx;
+    struct plugin_instance *inst = registry_find(d->registry, instance);
+    return inst ? instance_recall(inst, asks, n) : CGW_ENOTFOUND;
+}
+
+static int recall_wave(void *ctx, struct db *db, int32_t wave_id, int64_t since_utc_ms,
+                       bool drained, struct diag *diag)
+{
+    struct daemon *d = ctx;
+    struct recall_wave w = {.wave_id = wave_id, .since_utc_ms = since_utc_ms, .drained = drained};
+    return outcome_recall_wave(&d->recaller, db, &w, diag);
+}
+
 /* ---- channels that are pulled */
 static const char *pulled(void *ctx, unsigned i, const char **ret_zone)
 {
@@ -120,6 +135,8 @@ void wire_outcome(struct daemon *d)
                                 .ctx = d};
     d->asker =
         (struct outcome_asker){.query = query, .ctx = d, .per_s = (uint32_t)c->outcome_query_per_s};
+    d->recaller = (struct outcome_recaller){
+        .recall = recall, .ctx = d, .per_s = (uint32_t)c->outcome_recall_per_s};
 }
 
 int wire_start_planner(struct daemon *d, struct diag *diag)
@@ -129,6 +146,7 @@ int wire_start_planner(struct daemon *d, struct diag *diag)
                                 .wake = on_chunks,
                                 .close_wave = close_wave,
                                 .ask_wave = ask_wave,
+                                .recall_wave = recall_wave,
                                 .sign_key = d->config->sign_key,
                                 .ctx = d};
     return planner_start(&pc, &d->planner, diag);

@@ -81,6 +81,8 @@ const struct config_key config_keys[] = {
       "how long after its validity a message may still get its receipt"),
     I("outcome.query_per_s", outcome_query_per_s, 20, 0, 1000, "messages/s",
       "asked about, once each, when validity is over and no receipt came; 0 = never"),
+    I("outcome.recall_per_s", outcome_recall_per_s, 500, 0, 1000, "messages/s",
+      "taken back from the network when their campaign is cancelled; 0 = never"),
     I("outcome.soft_bounces", outcome_soft_bounces, 5, 0, 1000, "messages",
       "that came back for now and end the channel for a person; 0 = never"),
     I("outcome.soft_bounce_days", outcome_soft_bounce_days, 30, 1, 366, "days",

@@ -27,7 +27,7 @@ struct config {
     int dispatch_threads, dispatch_inflight, dispatch_lease_ms;
     int media_max_mb, media_cache_mb;
     const char *outcome_optout;
-    int outcome_receipt_grace_s, outcome_query_per_s, outcome_soft_bounces,
+    int outcome_receipt_grace_s, outcome_query_per_s, outcome_recall_per_s, outcome_soft_bounces,
         outcome_soft_bounce_days;
     const char *identity_key_file, *sign_key_file; /* names inside `credentials` */
     unsigned char identity_key[32], sign_key[64];  /* read by config_load_keys() */

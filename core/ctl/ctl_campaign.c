@@ -380,7 +380,7 @@ int ctl_campaign_cancel(struct ctl *c)
     int64_t left = ctl_num(p, "total", 0) - ctl_num(p, "done", 0);
     (void)snprintf(question, sizeof question,
                    "Cancel %s: %s of %s people are done already; what is with the channels may "
-                   "still go out, the rest never will.",
+                   "still go out where they do not take it back, the rest never will.",
                    id, done, total);
     json_decref(p);
     code = ctl_confirm(c, question, left > 0 ? left : 0);
@@ -401,7 +401,8 @@ static const struct {
               {"after_caps", STAGE_CAPS},
               {"after_calendar", STAGE_CALENDAR},
               {"submitted", -1}};
-static const char *const ends[] = {"delivered", "failed", "expired", "unknown", "pending"};
+static const char *const ends[] = {"delivered", "failed",  "expired",
+                                   "recalled",  "unknown", "pending"};
 static const char *const beside[] = {"waiting", "responded", "in_doubt",
                                      "settled", "retries",   "segments"};
 

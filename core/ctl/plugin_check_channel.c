@@ -333,6 +333,7 @@ static enum verdict strangers_are_ignored(const struct checker *k, char *why)
     instance_stored(inst, strange, ARRAY_LEN(strange));
     instance_cancel(inst, strange, ARRAY_LEN(strange));
     (void)instance_query(inst, asks, ARRAY_LEN(asks));
+    (void)instance_recall(inst, asks, ARRAY_LEN(asks));
     instance_health(inst, &h); /* behind the others on the loop */
     (void)instance_free(inst);
     return c.n_results ? check_fail(why, "results came for messages that never were") : CHECK_PASS;

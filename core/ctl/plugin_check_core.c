@@ -68,7 +68,7 @@ static uint32_t note_items(struct core *c, uint32_t n)
 /* The same final receipt twice means that a taken one was repeated. Locked. */
 static void note_receipt(struct core *c, const struct cgw_receipt *r)
 {
-    if (r->result == CGW_RES_ENROUTE || !*r->provider_id)
+    if (r->result == CGW_RES_ENROUTE || r->result == CGW_RES_NOT_RECALLED || !*r->provider_id)
         return;
     uint64_t h = 14695981039346656037u; /* FNV-1a */
     for (const char *s = r->provider_id; *s; s++)

@@ -98,6 +98,7 @@ static enum verdict journey(const struct checker *k, char *why)
     n = hand_over_some(k, inst, 1, JOURNEY_MESSAGES, JOURNEY_MS);
     instance_cancel(inst, some, ARRAY_LEN(some));
     (void)instance_query(inst, &ask, 1);
+    (void)instance_recall(inst, &ask, 1);
     instance_health(inst, &h);
     (void)wait_for(&c, &c.n_results, n, JOURNEY_MS + 50);
     return close_settled(&c, inst, n, DRAIN_MS, why);

@@ -321,20 +321,40 @@ static enum verdict hostile_requests(const struct checker *k, char *why)
     return close_settled(&c, inst, 0, DRAIN_MS, why);
 }
 
-static void ask_everything(void *ch, void *arg)
+static uint32_t odd_asks(struct cgw_ask *asks, uint32_t n)
 {
     static char longest[CGW_PROVIDER_ID_MAX];
-    static struct cgw_ask asks[64];
-    const struct checker *k = arg;
     memset(longest, 'f', sizeof longest - 1);
-    for (uint32_t i = 0; i < ARRAY_LEN(asks); i++)
+    for (uint32_t i = 0; i < n; i++)
         asks[i] = (struct cgw_ask){.size = sizeof asks[i],
                                    .peer_id = i % 3   ? longest
                                               : i % 2 ? ""
                                                       : "%n%s\r\n",
                                    .from = {i % 7, i % 7 ? 6 : 0, i % 7 ? "\xff\0\r\n<>" : NULL}};
-    k->plugin->channel.query(ch, asks, ARRAY_LEN(asks));
+    return n;
+}
+
+static void ask_everything(void *ch, void *arg)
+{
+    static struct cgw_ask asks[64];
+    const struct checker *k = arg;
+    k->plugin->channel.query(ch, asks, odd_asks(asks, ARRAY_LEN(asks)));
     k->plugin->channel.query(ch, asks, 0);
+}
+
+struct recalled {
+    const struct checker *k;
+    uint32_t most; /* taken beyond what was offered */
+};
+
+static void recall_everything(void *ch, void *arg)
+{
+    static struct cgw_ask asks[64];
+    struct recalled *r = arg;
+    uint32_t n = odd_asks(asks, ARRAY_LEN(asks)), taken = r->k->plugin->channel.recall(ch, asks, n);
+    r->most = taken > n ? taken - n : r->most;
+    taken = r->k->plugin->channel.recall(ch, asks, 0);
+    r->most = taken > r->most ? taken : r->most;
 }
 
 static enum verdict query_anything(const struct checker *k, char *why)
@@ -353,6 +373,26 @@ static enum verdict query_anything(const struct checker *k, char *why)
     return close_settled(&c, inst, n, DRAIN_MS, why);
 }
 
+/* Whatever it is asked to take back: a prefix is taken, and each message keeps its one result. */
+static enum verdict recall_anything(const struct checker *k, char *why)
+{
+    struct core c;
+    struct plugin_instance *inst = NULL;
+    struct recalled r = {.k = k};
+    if (!k->plugin->channel.recall)
+        return check_skip(why, "no recall()");
+    if (open_started(k, &c, &inst, why))
+        return CHECK_FAIL;
+    uint32_t n = hand_over_some(k, inst, 1, 8, 100);
+    for (int i = 0; i < 20; i++)
+        if (!sabotage_on_loop(inst, recall_everything, &r))
+            return check_fail(why, "recall() does not come back");
+    (void)wait_for(&c, &c.n_results, n, 200);
+    if (r.most)
+        return check_fail(why, "recall() takes %u more than it was offered", r.most);
+    return close_settled(&c, inst, n, DRAIN_MS, why);
+}
+
 const struct clause shape_clauses[] = {
     {"submit.odd_contents_are_settled", odd_are_settled, NULL,
      "cgw/channel.h: check(): can this content be sent, and in how many pieces?"},
@@ -365,5 +405,7 @@ const struct clause shape_clauses[] = {
      "cgw/host.h: Answer a callback request; exactly once per request."},
     {"query.anything", query_anything, NULL,
      "cgw/channel.h: Ask the peer about accepted messages; answers arrive as receipts."},
+    {"recall.anything", recall_anything, NULL,
+     "cgw/channel.h: Take a prefix of asks, never block."},
     {0},
 };

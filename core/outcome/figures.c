@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* In the order of FIGURE_*. */
-static const char *const words[] = {"delivered", "failed", "expired", "unknown", "accepted"};
+static const char *const words[] = {"delivered", "failed",   "expired",
+                                    "unknown",   "accepted", "recalled"};
 
 static const struct metric_family families[] = {
     {"campgw_messages_finished_total", METRIC_COUNTER,

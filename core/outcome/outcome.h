@@ -31,8 +31,10 @@ enum event_kind {
     EVENT_IN_DOUBT = 9,   /* may have been written, never answered */
     EVENT_CANCELLED = 10, /* T withdrawn between decision and intent; code = reason */
     EVENT_ENROUTE = 11,
-    EVENT_UNKNOWN = 12, /* T no final word by the end of validity and grace */
-    EVENT_SETTLED = 13, /* in doubt → accepted, by a receipt that can only be its own */
+    EVENT_UNKNOWN = 12,      /* T no final word by the end of validity and grace */
+    EVENT_SETTLED = 13,      /* in doubt → accepted, by a receipt that can only be its own */
+    EVENT_RECALLED = 14,     /* T the network took it back before it delivered it */
+    EVENT_NOT_RECALLED = 15, /* asked to, it would not: its receipt decides */
 };
 /* campaign_stat.kind: people, except SEGMENTS, RETRIES and SUB */
 enum stat_kind {
@@ -49,6 +51,7 @@ enum stat_kind {
     STAT_RESPONSES = 11,  /* code = meaning */
     STAT_NO_RECEIPT = 12, /* accepted over a route without receipts: that is the end of it */
     STAT_SUB = 13,        /* code = CGW_SUB_*; events, so that each attempt counts */
+    STAT_RECALLED = 14,
 };
 
 /* What the dispatcher knows of a message in flight; copied into every outcome. */
@@ -148,6 +151,43 @@ struct outcome_asker {
 };
 int outcome_ask_wave(struct outcome_asker *a, struct db *db, int32_t wave_id,
                      struct diag *diag) CGW_NODISCARD;
+
+/* Accepted messages of a wave whose campaign was cancelled: the network is asked to take them back,
+ * at most per_s in a second over all waves. Its answers come as receipts and are what is remembered
+ * of it: what has one is never asked about again, whoever asks. What has none is asked about once
+ * more after OUTCOME_RECALL_AGAIN_MS to twice that, or by who takes over; and given up when
+ * OUTCOME_RECALL_ROUNDS such rounds brought nothing. One caller at a time (the planner). */
+#define OUTCOME_RECALL_WAVES 64 /* waves followed; of more, the oldest look begins anew */
+#define OUTCOME_RECALL_PER_S_MAX 1000
+#define OUTCOME_RECALL_AGAIN_MS 120000
+#define OUTCOME_RECALL_ROUNDS 3
+#define OUTCOME_RECALL_ROUND_MS 2000 /* from the end of a round to the next: late accepts */
+struct asked_set;
+struct outcome_recaller {
+    /* \return how many of the asks the channel took; negative: it never will. */
+    int (*recall)(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n);
+    void *ctx;
+    uint32_t per_s; /* 0 = never */
+    int64_t refilled_mono_ms, rotated_mono_ms;
+    uint32_t left, left_ms;     /* of this second: asks, time spent on looking */
+    struct asked_set *asked[2]; /* owned: asked since the last rotation, and before it */
+    struct recall_progress {
+        int32_t wave_id, part;
+        int64_t contact_id, used_mono_ms, rest_until_mono_ms;
+        int64_t found, found_before; /* unanswered: of this round, of the last that asked */
+        int16_t attempt, seg;
+        uint32_t asked, idle; /* of this round; rounds that asked and brought nothing */
+        bool drained;         /* everything that will ever be accepted has been */
+    } waves[OUTCOME_RECALL_WAVES];
+};
+struct recall_wave {
+    int32_t wave_id;
+    int64_t since_utc_ms; /* accepted before that: its validity is over */
+    bool drained;         /* no message of it is on its way to the network any more */
+};
+int outcome_recall_wave(struct outcome_recaller *a, struct db *db, const struct recall_wave *w,
+                        struct diag *diag) CGW_NODISCARD;
+void outcome_recaller_done(struct outcome_recaller *a);
 
 /* Everyone of this wave without a final result gets EVENT_UNKNOWN (validity and grace are over).
  * Part by part, sealed. */

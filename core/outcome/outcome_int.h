@@ -62,6 +62,7 @@ enum figure {
     FIGURE_EXPIRED,
     FIGURE_UNKNOWN,
     FIGURE_ACCEPTED, /* and no receipt will come */
+    FIGURE_RECALLED,
     FIGURE_OPTOUT
 };
 struct figure_row {

@@ -302,17 +302,18 @@ static const struct {
 } finals[] = {[CGW_RES_REFUSED] = {EVENT_FAILED, STAT_FAILED, FIGURE_FAILED},
               [CGW_RES_DELIVERED] = {EVENT_DELIVERED, STAT_DELIVERED, FIGURE_DELIVERED},
               [CGW_RES_FAILED] = {EVENT_FAILED, STAT_FAILED, FIGURE_FAILED},
-              [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED, FIGURE_EXPIRED}};
+              [CGW_RES_EXPIRED] = {EVENT_EXPIRED, STAT_EXPIRED, FIGURE_EXPIRED},
+              [CGW_RES_RECALLED] = {EVENT_RECALLED, STAT_RECALLED, FIGURE_RECALLED}};
 
 static bool is_final(int16_t kind)
 {
     return kind == EVENT_DELIVERED || kind == EVENT_FAILED || kind == EVENT_EXPIRED ||
-           kind == EVENT_REFUSED || kind == EVENT_CANCELLED;
+           kind == EVENT_REFUSED || kind == EVENT_CANCELLED || kind == EVENT_RECALLED;
 }
 
 struct so_far {
     int delivered, delivered_other; /* segments, of this attempt and of others */
-    bool ended, seg_final, enroute, unknown, settled, unsent;
+    bool ended, seg_final, enroute, unknown, settled, unsent, kept;
     bool counted; /* another attempt, in doubt or sent once more, has had its end */
 };
 
@@ -331,6 +332,7 @@ static void learn(struct so_far *s, const struct resolved *x, int16_t attempt, i
     s->ended = s->ended || (is_final(kind) && (kind != EVENT_DELIVERED || seg == -1));
     s->seg_final = s->seg_final || (mine && is_final(kind));
     s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
+    s->kept = s->kept || (mine && kind == EVENT_NOT_RECALLED);
     s->settled = s->settled || kind == EVENT_SETTLED;
     s->unsent = s->unsent || kind == EVENT_NOT_SENT || kind == EVENT_RETRY;
 }
@@ -414,21 +416,28 @@ static void apply(struct flush *f, const struct resolved *x, const struct past *
     int16_t seg = (x->flags & CGW_RESF_WHOLE) || x->m.n_segs == 1
                       ? (int16_t)((x->flags & CGW_RESF_WHOLE) ? -1 : x->m.seg)
                       : x->m.seg;
+    if (x->result == CGW_RES_NOT_RECALLED) {
+        if (!s.kept && !s.seg_final)
+            put_event(f, x, seg, EVENT_NOT_RECALLED);
+        return;
+    }
     if (x->result == CGW_RES_ENROUTE || (size_t)x->result >= ARRAY_LEN(finals) ||
         !finals[x->result].kind) {
         if (!s.enroute && !s.seg_final && !s.ended)
             put_event(f, x, seg, EVENT_ENROUTE);
         return;
     }
-    if (s.seg_final || s.ended) { /* repeated, or a second opinion: the first final word stands */
+    int16_t kind = finals[x->result].kind;
+    /* repeated, or a second opinion: the first final word stands. But each segment that is taken
+     * back is noted, so that nobody asks for it again. */
+    if (s.seg_final || (s.ended && kind != EVENT_RECALLED)) {
         count_receipt("repeated");
         return;
     }
-    int16_t kind = finals[x->result].kind;
     put_event(f, x, seg, kind);
     f->n_stored++;
     bool ends = kind != EVENT_DELIVERED || seg == -1 || s.delivered + 1 >= x->m.n_segs;
-    if (!ends || s.counted)
+    if (!ends || s.ended || s.counted)
         return;
     flush_stat(f, x->m.contact_id, finals[x->result].stat, 0, 1);
     figure_add(f, x->m.route_id, finals[x->result].figure,

@@ -528,6 +528,8 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
 {
     static const struct metric_family families[] = {
         {"campgw_receipts_total", METRIC_COUNTER, "Receipts by what became of them.", "result"},
+        {"campgw_recalls_asked_total", METRIC_COUNTER,
+         "Messages of cancelled campaigns that channels were asked to take back.", ""},
         {"campgw_receipts_asked_total", METRIC_COUNTER,
          "Messages asked about because their receipt is overdue.", "result"},
         {"campgw_responses_total", METRIC_COUNTER, "Inbound messages by meaning.", "meaning"},

@@ -63,6 +63,19 @@ static bool validity_over(const struct plan_wave *w, int64_t now_ms, int64_t gra
     return now_ms > end + grace_ms && now_ms > w->drained_ms + grace_ms;
 }
 
+/* Whose validity is over is not asked for any more: it is delivered or never will be. */
+static int recall_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
+                       struct diag *diag)
+{
+    bool drained = !strcmp(w->state, "finishing") && !w->busy;
+    if (!p->cfg.recall_wave || strcmp(w->campaign_state, "cancelled") != 0 ||
+        (w->not_after_ms && now_ms >= w->not_after_ms) || (drained && w->pending <= 0))
+        return 0;
+    return p->cfg.recall_wave(p->cfg.ctx, p->db, w->wave_id,
+                              now_ms - (w->validity_ms ? w->validity_ms : VALIDITY_UNSET_MS),
+                              drained, diag);
+}
+
 static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
                        struct diag *diag)
 {
@@ -147,7 +160,9 @@ static int turn(struct planner *p, struct diag *diag)
     for (int i = 0; rc == 0 && i < n; i++) {
         struct plan_wave *w = &p->waves[i];
         bool sending = !strcmp(w->state, "running") || !strcmp(w->state, "finishing");
-        int wave_rc = sending ? finish_wave(p, w, now_ms, diag) : plan_wave(p, w, diag);
+        int wave_rc = sending ? recall_wave(p, w, now_ms, diag) : plan_wave(p, w, diag);
+        if (sending && wave_rc == 0)
+            wave_rc = finish_wave(p, w, now_ms, diag);
         if (wave_rc == -ENOTCONN)
             rc = wave_rc;
         else if (wave_rc < 0 &&

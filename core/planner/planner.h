@@ -18,6 +18,10 @@ struct planner_config {
     /* Validity is over and receipts are missing: ask the network, as much as its bound allows. May
      * be NULL. */
     int (*ask_wave)(void *ctx, struct db *db, int32_t wave_id, struct diag *diag);
+    /* Its campaign was cancelled: take back what the network has accepted since then and not
+     * delivered, as much as its bound allows. drained: no more is on its way there. May be NULL. */
+    int (*recall_wave)(void *ctx, struct db *db, int32_t wave_id, int64_t since_utc_ms,
+                       bool drained, struct diag *diag);
     const unsigned char *sign_key; /* Ed25519, borrowed: signs the hourly root of the seals */
     void *ctx;
 };

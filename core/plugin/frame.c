@@ -20,6 +20,7 @@ static const struct {
     [FRAME_STORED] = {false, FRAME_ITEMS_MAX * 8 + 8},
     [FRAME_CANCEL] = {false, FRAME_ITEMS_MAX * 8 + 8},
     [FRAME_QUERY] = {false, FRAME_MAX},
+    [FRAME_RECALL] = {false, FRAME_MAX},
     [FRAME_HTTP] = {false, FRAME_MAX},
     [FRAME_PING] = {false, SMALL},
     [FRAME_DRAIN] = {false, SMALL},

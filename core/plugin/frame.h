@@ -53,6 +53,7 @@ enum frame_type {
     FRAME_MEDIA, /* on its own socket: size or bytes of a media handle */
     /* gateway -> plugin's process */
     FRAME_TALLY,
+    FRAME_RECALL,
     FRAME_TYPES
 };
 

@@ -16,7 +16,7 @@ static uint32_t ops_of(const struct cgw_channel_ops *o)
 {
     return (o->stored ? PLUGIN_OP_STORED : 0) | (o->cancel ? PLUGIN_OP_CANCEL : 0) |
            (o->query ? PLUGIN_OP_QUERY : 0) | (o->health ? PLUGIN_OP_HEALTH : 0) |
-           (o->tally ? PLUGIN_OP_TALLY : 0);
+           (o->tally ? PLUGIN_OP_TALLY : 0) | (o->recall ? PLUGIN_OP_RECALL : 0);
 }
 
 static void put_caps(struct buf *b, const struct cgw_channel_caps *c)

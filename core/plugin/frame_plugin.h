@@ -15,6 +15,7 @@
 #define PLUGIN_OP_QUERY 4u
 #define PLUGIN_OP_HEALTH 8u
 #define PLUGIN_OP_TALLY 16u
+#define PLUGIN_OP_RECALL 32u
 
 /* A descriptor as read: tables that point into `text`. */
 struct described {

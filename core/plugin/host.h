@@ -25,6 +25,8 @@
     4096u                  /* post() calls waiting                                               */
 #define INSTANCE_HTTP 256u /* callback requests not yet answered */
 #define INSTANCE_QUERIES 4096u /* asks waiting for query()                                   */
+#define INSTANCE_RECALLS                                                                           \
+    256u /* asks waiting for recall(): what waits there may be delivered      */
 #define INSTANCE_TIMERS 65536u
 #define INSTANCE_BATCH 64u /* messages per submit() call */
 #define INSTANCE_SLOW_OP_MS                                                                        \
@@ -118,6 +120,9 @@ void instance_stored(struct plugin_instance *inst, const uint64_t *acks, uint32_
 void instance_cancel(struct plugin_instance *inst, const uint64_t *tokens, uint32_t n);
 /* \return how many were queued for query(); 0 when the plugin has no query(). Texts are copied. */
 uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
+/* Likewise for recall(). \return how many were queued, the rest later; negative: not now and not
+ * soon, because the plugin has no recall() or the instance does not run. */
+int instance_recall(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
 /* What is durable of the accepts: the newest figures replace those not yet told. Ignored without a
  * tally() of the plugin. */
 void instance_tally(struct plugin_instance *inst, const struct cgw_tally *t);

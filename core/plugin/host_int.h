@@ -60,6 +60,11 @@ struct u64_list {
     uint32_t n, cap;
 };
 
+struct ask_list {
+    struct cgw_ask *v; /* owned; each owns its peer_id, `from` lies behind it */
+    uint32_t n;
+};
+
 struct shared_loop;
 
 struct plugin_instance {
@@ -90,10 +95,11 @@ struct plugin_instance {
     struct msg_queue incoming[CGW_LANES]; /* locked */
     size_t bytes;                         /* locked */
     struct u64_list acks, cancels;        /* locked */
-    struct cgw_ask *queries;              /* locked; each owns its peer_id, `from` lies behind it */
-    uint32_t n_queries;
-    struct cgw_tally tally; /* locked; size 0 = nothing to tell */
-    struct post *posts;     /* locked; ring of INSTANCE_POSTS */
+    struct ask_list queries;              /* locked */
+    struct ask_list recalls;              /* locked */
+    int64_t recall_ms;                    /* loop only: offer them again then */
+    struct cgw_tally tally;               /* locked; size 0 = nothing to tell */
+    struct post *posts;                   /* locked; ring of INSTANCE_POSTS */
     uint32_t posts_head, n_posts;
     struct http_node *http; /* locked: all unanswered, oldest first */
     uint32_t n_http;
@@ -198,8 +204,13 @@ uint32_t settle_receipts(struct plugin_instance *in, const struct cgw_receipt *i
 uint32_t settle_inbound(struct plugin_instance *in, const struct cgw_inbound *items, uint32_t n);
 
 /* instance_mail.c */
-bool mail_turn(struct plugin_instance
-                   *in); /* loop only: posts, acks, cancels, queries, requests; true = more waits */
+/* Loop only: posts, acks, cancels, queries, recalls, requests. \return true = more waits. */
+bool mail_turn(struct plugin_instance *in);
+/* instance_asks.c, loop only */
+void asks_turn(struct plugin_instance *in);
+void asks_done(struct plugin_instance *in); /* frees what nobody was asked */
+/* Milliseconds until what recall() did not take is offered again, -1 = nothing waits. */
+int asks_wait(struct plugin_instance *in);
 int mail_post(struct plugin_instance *in, cgw_timer_cb cb, void *arg);
 void mail_reply(struct plugin_instance *in, uint64_t request_id, uint32_t status,
                 const char *content_type, const char *body, uint32_t len);

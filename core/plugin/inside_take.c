@@ -72,14 +72,28 @@ static void take_cancel(struct frame *f)
         instance_cancel(inside.in, v, n);
 }
 
+static uint32_t get_asks(struct frame *f, struct cgw_ask *ret)
+{
+    uint32_t n = frame_get_count(f, FRAME_MESSAGES_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        item_get_ask(f, &ret[i]);
+    return frame_done(f) ? n : 0;
+}
+
 static void take_query(struct frame *f)
 {
     static struct cgw_ask asks[FRAME_MESSAGES_MAX];
-    uint32_t n = frame_get_count(f, FRAME_MESSAGES_MAX);
-    for (uint32_t i = 0; i < n; i++)
-        item_get_ask(f, &asks[i]);
-    if (frame_done(f) && n)
+    uint32_t n = get_asks(f, asks);
+    if (n)
         (void)instance_query(inside.in, asks, n);
+}
+
+static void take_recall(struct frame *f)
+{
+    static struct cgw_ask asks[FRAME_MESSAGES_MAX];
+    uint32_t n = get_asks(f, asks);
+    if (n)
+        (void)instance_recall(inside.in, asks, n);
 }
 
 /* By method and path, not by number: the file may be newer than what the gateway has read of it. */
@@ -163,7 +177,7 @@ int inside_take(struct frame *f)
         [FRAME_START] = take_start,   [FRAME_SUBMIT] = take_submit, [FRAME_STORED] = take_stored,
         [FRAME_CANCEL] = take_cancel, [FRAME_QUERY] = take_query,   [FRAME_HTTP] = take_http,
         [FRAME_PING] = take_ping,     [FRAME_DRAIN] = take_drain,   [FRAME_STOP] = take_stop,
-        [FRAME_TAKEN] = take_taken,   [FRAME_TALLY] = take_tally,
+        [FRAME_TAKEN] = take_taken,   [FRAME_TALLY] = take_tally,   [FRAME_RECALL] = take_recall,
     };
     if (!takes[f->type])
         return CGW_EINVAL;

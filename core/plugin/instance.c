@@ -456,7 +456,9 @@ static int turn(void *arg)
     if (inst_state(in) == INSTANCE_DRAINING && !in->draining)
         drain_on_loop(in);
     bool more = mail_turn(in);
-    int wait = submit_turn(in);
+    int wait = submit_turn(in), recall = asks_wait(in);
+    if (recall >= 0 && (wait < 0 || recall < wait))
+        wait = recall;
     return more ? 0 : wait;
 }
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* instance_mail.c - everything small that other threads leave for an instance's loop: posts, acks
- * of stored rows, recalls, queries and callback requests. Each list has a stated limit (host.h) and
- * pushes back to whoever fills it. */
+ * of stored rows, recalls of unsent messages and callback requests; questions are in
+ * instance_asks.c. Each list has a stated limit (host.h) and pushes back to whoever fills it. */
 #include "plugin/host_int.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define POSTS_PER_TURN 256u
-#define QUERIES_PER_CALL 64u
 
 /* ---- lists of numbers
  * ------------------------------------------------------------------------------------------------------------
@@ -107,68 +106,6 @@ static void turn_cancels(struct plugin_instance *in)
         inst_leave(in);
     }
     free(l.v);
-}
-
-/* ---- queries
- * ------------------------------------------------------------------------------------------------------------------------
- */
-
-static bool copy_ask(struct cgw_ask *to, const struct cgw_ask *from)
-{
-    size_t id = strnlen(from->peer_id, CGW_PROVIDER_ID_MAX - 1),
-           len = from->from.kind && from->from.text ? from->from.len : 0;
-    char *text = calloc(1, id + len + 2);
-    if (!text)
-        return false;
-    memcpy(text, from->peer_id, id);
-    if (len)
-        memcpy(text + id + 1, from->from.text, len);
-    *to = (struct cgw_ask){.size = sizeof *to,
-                           .peer_id = text,
-                           .from = {len ? from->from.kind : 0, (uint32_t)len, text + id + 1}};
-    return true;
-}
-
-static void free_asks(struct cgw_ask *asks, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        free((char *)(uintptr_t)asks[i].peer_id);
-    free(asks);
-}
-
-uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n)
-{
-    uint32_t put = 0;
-    if (!inst->plugin->channel.query || inst_state(inst) != INSTANCE_RUNNING)
-        return 0;
-    (void)pthread_mutex_lock(&inst->lock);
-    if (!inst->queries)
-        inst->queries = calloc(INSTANCE_QUERIES, sizeof *inst->queries);
-    while (inst->queries && put < n && inst->n_queries < INSTANCE_QUERIES &&
-           copy_ask(&inst->queries[inst->n_queries], &asks[put])) {
-        inst->n_queries++;
-        put++;
-    }
-    (void)pthread_mutex_unlock(&inst->lock);
-    inst_wake(inst);
-    return put;
-}
-
-static void turn_queries(struct plugin_instance *in)
-{
-    (void)pthread_mutex_lock(&in->lock);
-    struct cgw_ask *asks = in->queries;
-    uint32_t n = in->n_queries;
-    in->queries = NULL;
-    in->n_queries = 0;
-    (void)pthread_mutex_unlock(&in->lock);
-    for (uint32_t i = 0; i < n; i += QUERIES_PER_CALL) {
-        inst_enter(in, "query");
-        in->plugin->channel.query(in->ch, asks + i,
-                                  n - i < QUERIES_PER_CALL ? n - i : QUERIES_PER_CALL);
-        inst_leave(in);
-    }
-    free_asks(asks, n);
 }
 
 /* ---- tally
@@ -392,7 +329,7 @@ bool mail_turn(struct plugin_instance *in)
     bool more = turn_posts(in);
     turn_acks(in);
     turn_cancels(in);
-    turn_queries(in);
+    asks_turn(in);
     turn_tally(in);
     turn_http(in);
     return more;
@@ -403,7 +340,7 @@ void mail_done(struct plugin_instance *in)
     static const char gone[] = "the channel instance is stopping\n";
     while (in->http) /* destroy() has run: nobody else answers any more */
         mail_reply(in, in->http->req.id, 503, "text/plain; charset=utf-8", gone, sizeof gone - 1);
-    free_asks(in->queries, in->n_queries);
+    asks_done(in);
     free(in->acks.v);
     free(in->cancels.v);
     free(in->posts);

@@ -221,9 +221,10 @@ static void tidy_receipt(struct plugin_instance *in, struct cgw_receipt *r, char
     (void)cut(&r->raw, raw, CGW_RAW_MAX);
     if (!r->provider_id)
         r->provider_id = empty;
-    if (cut(&r->provider_id, id, CGW_PROVIDER_ID_MAX) || !r->result || r->result > CGW_RES_ENROUTE)
+    if (cut(&r->provider_id, id, CGW_PROVIDER_ID_MAX) || !r->result ||
+        r->result > CGW_RES_NOT_RECALLED)
         bad(in);
-    if (!r->result || r->result > CGW_RES_ENROUTE)
+    if (!r->result || r->result > CGW_RES_NOT_RECALLED)
         r->result = CGW_RES_UNKNOWN;
     if (!r->code_space)
         r->code_space = empty;

@@ -233,6 +233,7 @@ int isolate_bring_up(struct isolate *s)
         return rc;
     s->generation++;
     s->documents_before = atomic_load(&s->in->documents);
+    s->recalls = 0;
     memset(s->sent, 0, sizeof s->sent);
     memset(s->room, 0, sizeof s->room);
     s->held = false;

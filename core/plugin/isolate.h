@@ -16,6 +16,7 @@
 #define ISOLATE_STOP_MS 1000     /* from STOP to the end of the process, then SIGKILL */
 #define ISOLATE_RETRY_MIN_MS 250 /* wait before a new process; doubled by each failure */
 #define ISOLATE_RETRY_MAX_MS 30000
+#define ISOLATE_RECALLED_MS 60000 /* asks of recall() that nobody answered count as gone then */
 #define ISOLATE_CALM_MS 60000     /* so long without failure: the wait begins anew */
 #define ISOLATE_DRAIN_MS 10000    /* a restart that was asked for: time for what is in flight */
 #define ISOLATE_OUT_MAX 1048576u  /* unsent bytes beyond which no message is taken */

@@ -58,6 +58,7 @@ static struct cgw_plugin_desc *make_desc(struct described *d, struct cgw_channel
     ops->stored = d->ops & PLUGIN_OP_STORED ? isolate_ops.stored : NULL;
     ops->cancel = d->ops & PLUGIN_OP_CANCEL ? isolate_ops.cancel : NULL;
     ops->query = d->ops & PLUGIN_OP_QUERY ? isolate_ops.query : NULL;
+    ops->recall = d->ops & PLUGIN_OP_RECALL ? isolate_ops.recall : NULL;
     ops->tally = d->ops & PLUGIN_OP_TALLY ? isolate_ops.tally : NULL;
     for (uint32_t i = 0; i < d->n_routes; i++)
         d->routes[i].handler = isolate_http;

@@ -72,6 +72,8 @@ struct isolate {
     uint32_t retry_wait_ms;
     uint16_t generation;       /* of the process: acks of an older one are nobody's */
     uint64_t documents_before; /* accepts with documents of earlier processes */
+    uint32_t recalls;          /* handed to the process and not answered, as far as we know */
+    int64_t recalled_ms;       /* when one was handed over or answered last */
     struct frame_reader reader, media_reader;
     struct out_chunk *out, **out_end;
     size_t out_bytes;
@@ -124,6 +126,7 @@ uint32_t isolate_submit(void *ch, const struct cgw_message *msgs, uint32_t n);
 void isolate_stored(void *ch, const uint64_t *acks, uint32_t n);
 void isolate_cancel(void *ch, const uint64_t *tokens, uint32_t n);
 void isolate_query(void *ch, const struct cgw_ask *asks, uint32_t n);
+uint32_t isolate_recall(void *ch, const struct cgw_ask *asks, uint32_t n);
 void isolate_tally(void *ch, const struct cgw_tally *t);
 void isolate_http(void *ch, const struct cgw_http_request *req);
 

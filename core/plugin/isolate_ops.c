@@ -183,6 +183,7 @@ const struct cgw_channel_ops isolate_ops = {
     .drain = op_drain,
     .destroy = op_destroy,
     .tally = isolate_tally,
+    .recall = isolate_recall,
 };
 
 /* ---- from outside

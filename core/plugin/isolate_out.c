@@ -169,19 +169,45 @@ void isolate_cancel(void *ch, const uint64_t *tokens, uint32_t n)
                      n - i < FRAME_ITEMS_MAX ? n - i : FRAME_ITEMS_MAX);
 }
 
-void isolate_query(void *ch, const struct cgw_ask *asks, uint32_t n)
+static void send_asks(struct isolate *s, enum frame_type type, const struct cgw_ask *asks,
+                      uint32_t n)
 {
-    struct isolate *s = ch;
-    if (s->phase != ISO_UP || !n)
-        return;
     struct buf b;
     buf_init(&b, FRAME_MAX);
-    size_t at = frame_begin(&b, FRAME_QUERY);
-    frame_u32(&b, n < FRAME_MESSAGES_MAX ? n : FRAME_MESSAGES_MAX);
-    for (uint32_t i = 0; i < n && i < FRAME_MESSAGES_MAX; i++)
+    size_t at = frame_begin(&b, type);
+    frame_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++)
         item_put_ask(&b, &asks[i]);
     frame_end(&b, at);
     isolate_send(s, &b, NULL, 0);
+}
+
+void isolate_query(void *ch, const struct cgw_ask *asks, uint32_t n)
+{
+    struct isolate *s = ch;
+    if (s->phase == ISO_UP && n)
+        send_asks(s, FRAME_QUERY, asks, n < FRAME_MESSAGES_MAX ? n : FRAME_MESSAGES_MAX);
+}
+
+/* No more than the process has room for. What it never has an answer to counts as gone when nothing
+ * moved for a minute. */
+uint32_t isolate_recall(void *ch, const struct cgw_ask *asks, uint32_t n)
+{
+    struct isolate *s = ch;
+    int64_t now = clock_mono_ms();
+    if (s->phase != ISO_UP)
+        return 0;
+    if (now - s->recalled_ms > ISOLATE_RECALLED_MS)
+        s->recalls = 0;
+    uint32_t room = s->recalls < INSTANCE_RECALLS ? INSTANCE_RECALLS - s->recalls : 0;
+    n = n < room ? n : room;
+    n = n < FRAME_MESSAGES_MAX ? n : FRAME_MESSAGES_MAX;
+    if (!n)
+        return 0;
+    s->recalls += n;
+    s->recalled_ms = now;
+    send_asks(s, FRAME_RECALL, asks, n);
+    return n;
 }
 
 /* The core counts for the instance; each process is a new object that has accepted nothing yet. As

@@ -226,6 +226,11 @@ static int offer_receipts(struct isolate *s, struct frame *f, uint32_t skip, uin
         return CGW_EINVAL;
     *ret_n = n;
     *ret_taken = skip + settle_receipts(s->in, items + skip, n - skip);
+    for (uint32_t i = skip; i < *ret_taken; i++)
+        if (items[i].result == CGW_RES_RECALLED || items[i].result == CGW_RES_NOT_RECALLED) {
+            s->recalls -= s->recalls > 0;
+            s->recalled_ms = clock_mono_ms();
+        }
     return 0;
 }
 

@@ -5,7 +5,7 @@ core_libcgwcore_a_SOURCES += \
 	core/plugin/frame.c core/plugin/frame.h core/plugin/frame_items.c core/plugin/frame_items.h \
 	core/plugin/frame_plugin.c core/plugin/frame_plugin.h \
 	core/plugin/host.h core/plugin/host_int.h core/plugin/host_table.c \
-	core/plugin/instance.c core/plugin/instance_health.c core/plugin/instance_mail.c core/plugin/instance_settle.c core/plugin/instance_submit.c \
+	core/plugin/instance.c core/plugin/instance_health.c core/plugin/instance_asks.c core/plugin/instance_mail.c core/plugin/instance_settle.c core/plugin/instance_submit.c \
 	core/plugin/isolate.c core/plugin/isolate.h core/plugin/isolate_check.c core/plugin/isolate_describe.c core/plugin/isolate_int.h \
 	core/plugin/isolate_ops.c core/plugin/isolate_out.c core/plugin/isolate_spawn.c core/plugin/isolate_take.c \
 	core/plugin/loader.c core/plugin/loader.h \

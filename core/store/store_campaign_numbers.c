@@ -117,6 +117,7 @@ enum {
     KIND_RESPONSES,
     KIND_NO_RECEIPT,
     KIND_SUB,
+    KIND_RECALLED,
     KINDS
 };
 #define REASONS 256
@@ -255,6 +256,7 @@ static void put_stages(struct buf *out, const struct counts *c)
     } ends[] = {{KIND_DELIVERED, "delivered"},
                 {KIND_FAILED, "failed"},
                 {KIND_EXPIRED, "expired"},
+                {KIND_RECALLED, "recalled"},
                 {KIND_UNKNOWN, "unknown"}},
       beside[] = {{KIND_RESPONSES, "responded"},
                   {KIND_IN_DOUBT, "in_doubt"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_contact.c - see store_contact.h. Event kinds are stored numbers: 2 delivered, 3 failed, 4
  * expired, 5 refused, 6 retry, 7 not sent, 9 in doubt, 10 withdrawn before it went out (code =
- * reason), 11 on its way, 12 unknown, 13 settled. */
+ * reason), 11 on its way, 12 unknown, 13 settled, 14 recalled, 15 not recalled. */
 #include "store/store_contact.h"
 #include "store/store_customer.h"
 #include "store/store_ids.h"
@@ -19,7 +19,8 @@
 /* ---- the state of a contact ------------------------------------------------------------------ */
 /* clang-format off */
 #define EVENTS \
-    "bool_or(v.kind IN (3, 5)) AS failed, bool_or(v.kind = 4) AS expired, bool_or(v.kind = 2" \
+    "bool_or(v.kind IN (3, 5)) AS failed, bool_or(v.kind = 4) AS expired, bool_or(v.kind = 14)" \
+    " AS recalled, bool_or(v.kind = 2" \
     " AND v.seg = -1) AS whole," \
     " count(DISTINCT v.seg) FILTER (WHERE v.kind = 2 AND v.seg >= 0) AS pieces," \
     " bool_or(v.kind = 12) AS unknown," \
@@ -37,7 +38,7 @@
     " b.contact_id & 4294967295" \
     " LEFT JOIN chunk k ON k.part = b.part AND k.wave_id = b.wave_id AND k.chunk_no = b.chunk_no" \
     " CROSS JOIN LATERAL (SELECT CASE WHEN b.verdict = 3 THEN 'held' WHEN ev.failed THEN" \
-    " 'failed' WHEN ev.expired THEN 'expired'" \
+    " 'failed' WHEN ev.expired THEN 'expired' WHEN ev.recalled THEN 'recalled'" \
     " WHEN ev.whole OR ev.pieces >= su.n_segs THEN 'delivered' WHEN ev.withdrawn IS NOT NULL" \
     " THEN 'held'" \
     " WHEN ec.state IS NOT NULL THEN (ARRAY['waiting','reserved','intended'])[ec.state + 1]" \
@@ -414,7 +415,7 @@ static const char contact_doc[] =
     " s WHERE s.part = $1 AND s.contact_id = $2),"
     " 'events', (SELECT coalesce(json_agg(json_build_object('at', " SQL_TIME("v.ts") ","
     " 'kind', (ARRAY['?','delivered','failed','expired','refused','retry','not_sent','?','in_doubt',"
-    "'withdrawn','on_its_way','unknown','settled'])[v.kind], 'attempt', v.attempt,"
+    "'withdrawn','on_its_way','unknown','settled','recalled','not_recalled'])[v.kind], 'attempt', v.attempt,"
     " 'segment', CASE WHEN v.seg >= 0 THEN v.seg END, 'route', " ROUTE("v.route_id")
     ", 'code', CASE WHEN v.code_space <> '' AND v.kind <> 10 THEN v.code END, 'code_space',"
     " CASE WHEN v.kind <> 10 THEN nullif(v.code_space, '') END,"

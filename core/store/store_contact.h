@@ -8,10 +8,10 @@
 
 #include "store/store.h"
 
-/* Derived, never stored: waiting held reserved intended accepted delivered failed expired in_doubt
- * unknown */
+/* Derived, never stored: waiting held reserved intended accepted delivered failed expired recalled
+ * in_doubt unknown */
 #define STORE_CONTACT_STATES                                                                       \
-    "waiting|held|reserved|intended|accepted|delivered|failed|expired|in_doubt|unknown"
+    "waiting|held|reserved|intended|accepted|delivered|failed|expired|recalled|in_doubt|unknown"
 #define STORE_CONTACT_SCAN_MAX                                                                     \
     20000 /* rows one page looks at before it ends short, with more to come */
 

@@ -462,7 +462,7 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         " WHERE NOT EXISTS (SELECT FROM contact_submit s WHERE s.part = $1 AND s.contact_id = "
         "u.contact_id AND NOT s.receipt) GROUP BY contact_id),"
         " f AS (SELECT contact_id, count(*) FILTER (WHERE kind = 2 AND seg >= 0) AS d, "
-        "bool_or(kind IN (3, 4, 5, 12) OR (kind = 2 AND seg = -1)) AS final FROM contact_event"
+        "bool_or(kind IN (3, 4, 5, 12, 14) OR (kind = 2 AND seg = -1)) AS final FROM contact_event"
         " WHERE part = $1 AND contact_id >= $2::int8 << 32 AND contact_id < ($2::int8 + 1) << 32 "
         "GROUP BY contact_id)"
         "SELECT x.contact_id, x.attempt, 0::int8, NULL::timestamptz, x.route_id, '', false, false, "
@@ -471,9 +471,22 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         &p, ret, max, ret_n, diag);
 }
 
-int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
-                  struct overdue *ret, int max, int *ret_n, struct diag *diag)
+/* $7 kinds of events that speak for one segment; $8 accepted since. */
+#define UNANSWERED                                                                                 \
+    "SELECT s.contact_id, s.attempt, s.seg, r.instance, coalesce(nullif(s.peer_ref, ''), s.ref), " \
+    "r.sender, r.sender_kind FROM contact_submit s JOIN route r USING (route_id)"                  \
+    " WHERE s.part = $1 AND s.contact_id >= $2::int8 << 32 AND s.contact_id < ($2::int8 + 1) << "  \
+    "32 AND (s.contact_id, s.attempt, s.seg) > ($3, $4, $5) AND s.receipt AND s.ref <> ''"         \
+    " AND ($8::timestamptz IS NULL OR s.ts > $8) AND NOT EXISTS (SELECT FROM contact_event e "     \
+    "WHERE e.part = $1 AND e.contact_id = s.contact_id AND e.attempt = s.attempt AND (e.kind IN "  \
+    "(3, 4, 5, 12) OR (e.kind = ANY($7) AND e.seg IN (s.seg, -1)))) ORDER BY s.contact_id, "       \
+    "s.attempt, s.seg LIMIT $6"
+
+static int unanswered(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
+                      bool recalled, int64_t since_ms, struct overdue *ret, int max, int *ret_n,
+                      struct diag *diag)
 {
+    static const int16_t for_one[] = {2, 14, 15};
     struct db_params p;
     dbp_init(&p);
     dbp_int4(&p, part);
@@ -482,17 +495,10 @@ int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct ove
     dbp_int2(&p, after->attempt);
     dbp_int2(&p, after->seg);
     dbp_int4(&p, max);
+    dbp_int2_array(&p, for_one, recalled ? 3 : 2);
+    dbp_ts(&p, recalled ? since_ms : INT64_MIN);
     auto_dbr struct db_result *r = NULL;
-    int rc = db_query(
-        db,
-        "SELECT s.contact_id, s.attempt, s.seg, r.instance, coalesce(nullif(s.peer_ref, ''), "
-        "s.ref), r.sender, r.sender_kind FROM contact_submit s JOIN route r USING (route_id)"
-        " WHERE s.part = $1 AND s.contact_id >= $2::int8 << 32 AND s.contact_id < ($2::int8 + 1) "
-        "<< 32 AND (s.contact_id, s.attempt, s.seg) > ($3, $4, $5) AND s.receipt AND s.ref <> ''"
-        " AND NOT EXISTS (SELECT FROM contact_event e WHERE e.part = $1 AND e.contact_id = "
-        "s.contact_id AND e.attempt = s.attempt AND (e.kind IN (3, 4, 5, 12) OR (e.kind = 2 AND "
-        "e.seg IN (s.seg, -1)))) ORDER BY s.contact_id, s.attempt, s.seg LIMIT $6",
-        &p, &r, diag);
+    int rc = db_query(db, UNANSWERED, &p, &r, diag);
     if (rc < 0)
         return rc;
     *ret_n = dbr_rows(r);
@@ -506,4 +512,17 @@ int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct ove
         (void)snprintf(ret[i].sender, sizeof ret[i].sender, "%s", dbr_text(r, i, 5));
     }
     return 0;
+}
+
+int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
+                  struct overdue *ret, int max, int *ret_n, struct diag *diag)
+{
+    return unanswered(db, part, wave_id, after, false, 0, ret, max, ret_n, diag);
+}
+
+int store_recallable(struct db *db, int32_t part, int32_t wave_id, int64_t since_ms,
+                     const struct overdue *after, struct overdue *ret, int max, int *ret_n,
+                     struct diag *diag)
+{
+    return unanswered(db, part, wave_id, after, true, since_ms, ret, max, ret_n, diag);
 }

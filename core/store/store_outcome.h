@@ -121,6 +121,11 @@ struct overdue {
 };
 int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
                   struct overdue *ret, int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
+/* Likewise those accepted since then that the network has not answered either whether it takes them
+ * back. */
+int store_recallable(struct db *db, int32_t part, int32_t wave_id, int64_t since_ms,
+                     const struct overdue *after, struct overdue *ret, int max, int *ret_n,
+                     struct diag *diag) CGW_NODISCARD;
 int store_doubt_forget(struct db *db, int32_t part, int32_t wave_id,
                        struct diag *diag) CGW_NODISCARD;
 

@@ -23,9 +23,9 @@
     SQL_CHANNEL("h.channel") ", 'campaign', h.campaign, 'outcome', h.outcome) ORDER BY h.decided_at" \
     " DESC), '[]') FROM (SELECT l.decided_at, l.channel, hc.public_id AS campaign, coalesce((SELECT" \
     " CASE WHEN v.code_space = 'task.outcome' THEN split_part(v.detail, ' ', 1) ELSE"                \
-    " (ARRAY['?','delivered','failed','expired','refused','?','?','?','?','?','?','unknown'])"       \
+    " (ARRAY['?','delivered','failed','expired','refused','?','?','?','?','?','?','unknown','?','recalled'])"       \
     "[v.kind] END FROM contact_event v WHERE v.part = " part " AND v.contact_id = l.contact_id AND"  \
-    " v.kind IN (2, 3, 4, 5, 12) ORDER BY v.ts DESC, v.kind LIMIT 1), CASE WHEN EXISTS (SELECT FROM" \
+    " v.kind IN (2, 3, 4, 5, 12, 14) ORDER BY v.ts DESC, v.kind LIMIT 1), CASE WHEN EXISTS (SELECT FROM" \
     " contact_submit s WHERE s.part = " part " AND s.contact_id = l.contact_id) THEN 'accepted' END)"\
     " AS outcome FROM contact_log l JOIN wave hw ON hw.wave_id = l.wave_id JOIN campaign hc USING"   \
     " (campaign_id) WHERE l.part = " part " AND l.customer_id = " customer " AND l.contact_id <> "   \

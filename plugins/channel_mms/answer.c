@@ -196,11 +196,39 @@ static void cancels_pump(struct mms_channel *ch)
 static void cancel_done(struct mms_channel *ch, struct mms_slot *s, enum mms_sent sent)
 {
     struct mm7_answer a;
-    bool ok = sent == MMS_ANSWERED && read_answer(&s->call, &a) && a.code >= 1000 && a.code < 1100;
-    if (ok)
-        mms_cancelled(ch, s->id);
-    else
+    char raw[CGW_RAW_MAX];
+    bool said = sent == MMS_ANSWERED && read_answer(&s->call, &a),
+         ok = said && a.code >= 1000 && a.code < 1100;
+    if (!ok)
         mms_count(ch, MMS_C_CANCELS_REFUSED);
+    /* "later" and "who are you" say nothing of the message: whoever asked may ask again */
+    if (!said || (!ok && mms_status_of(&ch->o.status, a.code).cls != MMS_REFUSE))
+        return;
+    (void)snprintf(raw, sizeof raw, "CancelReq %d %.180s", a.code, a.text);
+    mms_cancelled(ch, s->id, ok, raw);
+}
+
+uint32_t mms_op_recall(void *arg, const struct cgw_ask *asks, uint32_t n)
+{
+    struct mms_channel *ch = arg;
+    const char *at = (const char *)asks;
+    uint32_t taken = 0;
+    int64_t now = ch->host->now_mono_ms();
+    if (!ch->o.cancel || ch->draining)
+        return n; /* taken, and left to its report */
+    if (ch->down)
+        return 0;
+    for (; taken < n && ch->n_cancels < MMS_RECALLS_MAX; taken++, at += asks->size) {
+        const char *id = ((const struct cgw_ask *)at)->peer_id;
+        if (!id[0] || strlen(id) >= MMS_ID_SIZE || !strncmp(id, "tid:", 4))
+            continue; /* nameless at the MMSC */
+        if (!mms_bucket_has(&ch->bucket, now) || !mms_bucket_take(&ch->recall_bucket, now))
+            break;
+        (void)mms_bucket_take(&ch->bucket, now);
+        cancel_later(ch, id);
+    }
+    cancels_pump(ch);
+    return taken;
 }
 
 void mms_op_cancel(void *arg, const uint64_t *tokens, uint32_t n)

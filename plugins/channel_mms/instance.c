@@ -103,6 +103,7 @@ int mms_op_create(const struct cgw_host *host, struct cgw_inst *inst, const stru
     }
     int64_t now = host->now_mono_ms();
     mms_bucket_init(&ch->bucket, ch->o.rate, now);
+    mms_bucket_init(&ch->recall_bucket, (ch->o.rate + 1) / 2, now);
     mms_pace_init(&ch->pace, ch->o.window, ch->o.throttle_min_ms, ch->o.throttle_max_ms);
     ch->backoff_ms = ch->o.reconnect_min_ms;
     ch->since_utc_ms = host->now_utc_ms();

@@ -10,6 +10,9 @@
 
 #define MMS_SIDE_SLOTS 2u    /* CancelReqs in flight, beside the window */
 #define MMS_CANCELS_MAX 256u /* waiting to be written */
+#define MMS_RECALLS_MAX                                                                            \
+    16u /* of them asked for by recall(); the gateway holds what is not taken                      \
+         */
 #define MMS_HELD_MAX                                                                               \
     256u /* requests of the MMSC that are not answered yet: the gateway's own bound */
 #define MMS_TAKE_MAX 64u /* messages of one submit(): keeps the call under its 10 ms */
@@ -79,8 +82,8 @@ struct mms_channel {
     struct mms_media media;
     struct mms_known known;
     struct mms_xw xw;
-    struct mms_plan plan; /* of the message being written */
-    struct mms_bucket bucket;
+    struct mms_plan plan;                    /* of the message being written */
+    struct mms_bucket bucket, recall_bucket; /* of the account; recalls' share of it */
     struct mms_pace pace;
     struct mms_held *held;        /* owned, MMS_HELD_MAX */
     char (*cancels)[MMS_ID_SIZE]; /* owned, a ring of MMS_CANCELS_MAX */
@@ -128,8 +131,8 @@ void mms_on_report(struct mms_channel *ch, uint64_t request, struct mm7_request 
 void mms_early_match(struct mms_channel *ch, const char *id);
 void mms_early_expire(struct mms_channel *ch, bool all);
 int64_t mms_early_next(const struct mms_channel *ch); /* INT64_MAX none */
-/* A receipt of our own making: the MMSC confirmed a CancelReq. */
-void mms_cancelled(struct mms_channel *ch, const char *id);
+/* A receipt of our own making: what the MMSC answered to a CancelReq. */
+void mms_cancelled(struct mms_channel *ch, const char *id, bool confirmed, const char *raw);
 
 /* the operations */
 int mms_op_create(const struct cgw_host *host, struct cgw_inst *inst, const struct cgw_conf *conf,
@@ -139,6 +142,7 @@ void mms_op_check(void *arg, const struct cgw_message *msgs, uint32_t n, struct 
 uint32_t mms_op_submit(void *arg, const struct cgw_message *msgs, uint32_t n);
 void mms_op_stored(void *arg, const uint64_t *acks, uint32_t n);
 void mms_op_cancel(void *arg, const uint64_t *tokens, uint32_t n);
+uint32_t mms_op_recall(void *arg, const struct cgw_ask *asks, uint32_t n);
 void mms_op_health(void *arg, struct cgw_health *ret);
 void mms_op_drain(void *arg, int64_t deadline_mono_ms);
 void mms_op_destroy(void *arg);

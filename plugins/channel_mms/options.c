@@ -88,6 +88,8 @@ const struct cgw_option mms_option_schema[] = {
     STR("applic_id", 0, "", 63, "ApplicID"),
     STR("reply_applic_id", 0, "", 63, "ReplyApplicID"),
     STR("aux_applic_info", 0, "", 127, "AuxApplicInfo"),
+    BOOL("cancel", "false",
+         "take back by CancelReq what the MMSC has not delivered when a campaign is cancelled"),
     BOOL("echo_reference", "false",
          "put our reference into AuxApplicInfo; for MMSCs that return it with reports"),
     ENUM("content_class", "unset", CONTENT_CLASSES, "ContentClass"),
@@ -297,6 +299,7 @@ static void read_submit(struct reader *r, struct mms_options *o)
         o->class_of[c] = service;
     o->class_of[CGW_CLASS_MARKETING] = word(r, "class_marketing");
     o->ask_read = num(r, "read_reply") != 0;
+    o->cancel = num(r, "cancel") != 0;
     for (uint32_t i = 0; i < 3; i++)
         if (is_word(r, "delivery_report", reports[i]))
             o->report = i;

@@ -45,6 +45,7 @@ struct mms_options {
     const char *charged_party, *content_class;    /* NULL = left out */
     char charged_party_id[80], delivery_condition[64];
     bool charged_by_group, echo_reference;
+    bool cancel; /* CancelReq for what is accepted */
     char applic_id[64], reply_applic_id[64], aux_applic_info[128];
     bool reply_charging;
     int64_t reply_charging_bytes, reply_deadline_ms;

@@ -62,6 +62,7 @@ static const struct cgw_channel_ops ops = {
     .health = mms_op_health,
     .drain = mms_op_drain,
     .destroy = mms_op_destroy,
+    .recall = mms_op_recall,
 };
 
 CGW_CHANNEL_PLUGIN(.flags = CGW_F_SHARED_LOOP, .name = "channel_mms", .version = "1.0",

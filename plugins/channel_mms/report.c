@@ -162,15 +162,15 @@ int64_t mms_early_next(const struct mms_channel *ch)
     return at;
 }
 
-void mms_cancelled(struct mms_channel *ch, const char *id)
+void mms_cancelled(struct mms_channel *ch, const char *id, bool confirmed, const char *raw)
 {
     const struct mms_known_entry *e = mms_known_id(&ch->known, id);
     struct cgw_receipt t = {.size = sizeof t,
-                            .result = CGW_RES_FAILED,
+                            .result = confirmed ? CGW_RES_RECALLED : CGW_RES_NOT_RECALLED,
                             .flags = CGW_RESF_WHOLE,
                             .provider_id = id,
                             .code_space = REPORT_SPACE,
-                            .raw = "cancelled by us",
+                            .raw = raw,
                             .arrived_utc_ms = ch->host->now_utc_ms()};
     if (e)
         t.person = (struct cgw_address){CGW_ADDR_E164, (uint32_t)strlen(e->person), e->person};

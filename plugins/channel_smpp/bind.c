@@ -357,9 +357,12 @@ void smpp_link_tick(struct smpp_link *l)
 
 void smpp_link_settle(struct smpp_link *l)
 {
+    smpp_recall_pump(l); /* before bulk, if nothing urgent waits; else behind what is urgent */
     int rc = smpp_pump(l);
-    if (rc == 0 && l->state == SMPP_BOUND)
+    if (rc == 0 && l->state == SMPP_BOUND) {
+        smpp_recall_pump(l);
         smpp_query_pump(l);
+    }
     if (rc == 0 && l->state >= SMPP_BINDING)
         rc = smpp_conn_flush(&l->conn);
     if (rc < 0) {
@@ -391,6 +394,7 @@ void smpp_link_arm(struct smpp_link *l)
         }
     }
     int64_t at_ms = earlier(smpp_pump_next_ms(l), l->step_ms);
+    at_ms = earlier(at_ms, smpp_recall_next_ms(l));
     if (l->resolve)
         at_ms = earlier(at_ms, l->resolve_ms);
     if (l->state == SMPP_BOUND)

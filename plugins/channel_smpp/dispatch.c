@@ -113,6 +113,7 @@ static const struct {
     {SMPP_ENQUIRE_LINK | SMPP_RESP, on_enquire_resp},
     {SMPP_GENERIC_NACK, on_nack},
     {SMPP_QUERY_SM | SMPP_RESP, smpp_pump_answer},
+    {SMPP_CANCEL_SM | SMPP_RESP, smpp_pump_answer},
     {SMPP_UNBIND, on_unbind},
     {SMPP_UNBIND | SMPP_RESP, on_unbind_resp},
     {SMPP_BIND_TRANSCEIVER | SMPP_RESP, on_bind_resp},

@@ -217,6 +217,8 @@ static void take_receipt(struct smpp_link *l, const struct smpp_pdu *pdu, uint32
         answer_and_release(in, held, SMPP_ROK);
         return;
     }
+    if (rep->r.result == CGW_RES_FAILED)
+        rep->r.result = smpp_result_of(in, rep->r.state);
     if (rep->r.id_same)
         smpp_msgid_same(&in->ids, rep->r.id, rep->id);
     else

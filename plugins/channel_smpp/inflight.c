@@ -52,7 +52,7 @@ static uint32_t next_seq(struct smpp_inflight *f)
 
 static bool is_timed(enum smpp_slot_kind kind)
 {
-    return kind == SMPP_SLOT_PART || kind == SMPP_SLOT_QUERY;
+    return kind == SMPP_SLOT_PART || kind == SMPP_SLOT_QUERY || kind == SMPP_SLOT_RECALL;
 }
 
 static void list_append(struct smpp_inflight *f, uint32_t at)

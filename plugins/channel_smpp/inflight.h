@@ -9,12 +9,14 @@
 #include <stdint.h>
 
 #define SMPP_WINDOW_MAX 10000u /* parts per bind */
-#define SMPP_CONTROL_MAX 64u   /* binds, enquire_links, unbinds and queries beside the parts */
+#define SMPP_CONTROL_MAX                                                                           \
+    64u /* binds, enquire_links, unbinds, queries and recalls beside the parts */
 
 enum smpp_slot_kind {
     SMPP_SLOT_FREE,
     SMPP_SLOT_PART,
     SMPP_SLOT_QUERY,
+    SMPP_SLOT_RECALL,
     SMPP_SLOT_ENQUIRE,
     SMPP_SLOT_BIND,
     SMPP_SLOT_UNBIND

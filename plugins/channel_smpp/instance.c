@@ -354,6 +354,7 @@ int smpp_op_start(void *ch)
     if (!in->timer)
         return CGW_ELIMIT;
     smpp_bucket_init(&in->bucket, in->opt.rate, in->now_ms);
+    smpp_recall_start(in);
     for (uint32_t i = 0; i < in->n_links; i++) {
         if (smpp_link_start(&in->links[i], in->now_ms + 20 * (int64_t)i) != 0) /* not all in step */
             return CGW_ELIMIT;
@@ -408,6 +409,15 @@ void smpp_op_query(void *ch, const struct cgw_ask *asks, uint32_t n)
     smpp_enter(in);
     smpp_query_add(in, asks, n);
     smpp_leave(in);
+}
+
+uint32_t smpp_op_recall(void *ch, const struct cgw_ask *asks, uint32_t n)
+{
+    struct smpp_inst *in = ch;
+    smpp_enter(in);
+    uint32_t taken = smpp_recall_add(in, asks, n);
+    smpp_leave(in);
+    return taken;
 }
 
 void smpp_op_stored(void *ch, const uint64_t *acks, uint32_t n)

@@ -15,6 +15,7 @@
 #include "receipt.h"
 
 #define SMPP_QUERIES_MAX 256u /* questions waiting to be asked */
+#define SMPP_RECALLS_MAX 64u  /* cancel_sm waiting; the gateway holds what is not taken */
 
 /* Counters of the descriptor, in its order (plugin.c). */
 enum smpp_counter {
@@ -40,6 +41,8 @@ enum smpp_counter {
     SMPP_C_ENQUIRE_TIMEOUT,
     SMPP_C_PDUS_BAD,
     SMPP_C_TLVS_BAD,
+    SMPP_C_RECALLS,
+    SMPP_C_RECALLS_FAILED,
     SMPP_C_COUNT
 };
 
@@ -114,8 +117,9 @@ struct smpp_inst {
     struct smpp_question {
         char id[SMPP_MSGID_MAX + 1]; /* as the peer spells it */
         struct smpp_addr source;
-    } queries[SMPP_QUERIES_MAX];
-    uint32_t query_first, n_queries;
+    } queries[SMPP_QUERIES_MAX], recalls[SMPP_RECALLS_MAX];
+    uint32_t query_first, n_queries, recall_first, n_recalls;
+    struct smpp_bucket recall_bucket; /* their share of the account's rate */
     uint8_t encode[SMPP_ENCODE_CAP(SMPP_PAYLOAD_MAX)];
     struct smpp_pdu pdu; /* the one being handled */
 };
@@ -176,9 +180,21 @@ void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t r
                        const char *raw);
 
 /* ---- query.c ---- */
+/* \return false: no id, or no source that could be written. */
+bool smpp_question_set(const struct smpp_inst *in, struct smpp_question *q,
+                       const struct cgw_ask *ask);
 void smpp_query_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n);
 void smpp_query_pump(struct smpp_link *l);
 void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu);
-void smpp_query_drop(struct smpp_slot *slot); /* timed out or link lost */
+void smpp_query_drop(struct smpp_slot *slot); /* timed out or link lost; a recall's too */
+
+/* ---- recall.c ---- */
+/* CGW_RES_* of a message_state of this instance. */
+uint32_t smpp_result_of(const struct smpp_inst *in, uint8_t state);
+void smpp_recall_start(struct smpp_inst *in);
+uint32_t smpp_recall_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n);
+void smpp_recall_pump(struct smpp_link *l);
+int64_t smpp_recall_next_ms(const struct smpp_link *l); /* 0: nothing to do by time */
+void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu);
 
 #endif

@@ -23,6 +23,7 @@ plugins_channel_smpp_channel_smpp_la_SOURCES = \
 	plugins/channel_smpp/pump.c \
 	plugins/channel_smpp/query.c \
 	plugins/channel_smpp/rate.c plugins/channel_smpp/rate.h \
+	plugins/channel_smpp/recall.c \
 	plugins/channel_smpp/reassembly.c plugins/channel_smpp/reassembly.h \
 	plugins/channel_smpp/receipt.c plugins/channel_smpp/receipt.h \
 	plugins/channel_smpp/resolve.c plugins/channel_smpp/resolve.h \

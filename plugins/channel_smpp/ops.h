@@ -15,6 +15,7 @@ uint32_t smpp_op_submit(void *ch, const struct cgw_message *msgs, uint32_t n);
 void smpp_op_stored(void *ch, const uint64_t *acks, uint32_t n);
 void smpp_op_cancel(void *ch, const uint64_t *tokens, uint32_t n);
 void smpp_op_query(void *ch, const struct cgw_ask *asks, uint32_t n);
+uint32_t smpp_op_recall(void *ch, const struct cgw_ask *asks, uint32_t n);
 void smpp_op_health(void *ch, struct cgw_health *ret);
 void smpp_op_drain(void *ch, int64_t deadline_mono_ms);
 void smpp_op_destroy(void *ch);

@@ -80,6 +80,8 @@ const struct cgw_option smpp_option_schema[] = {
     ENUM("receipts_per", "part", "part|message",
          "one receipt for each part or one for the whole message"),
     BOOL("query", "true", "ask by query_sm what became of messages whose receipt is overdue"),
+    BOOL("cancel", "false",
+         "take back by cancel_sm what the SMSC has not delivered when a campaign is cancelled"),
     INT("enquire_link_ms", "30000", 100, 3600000, "ms",
         "ask after this long without hearing anything"),
     INT("enquire_timeout_ms", "10000", 100, 600000, "ms", "no answer by then: the link is dead"),
@@ -298,6 +300,7 @@ static void read_submit(struct reader *r, struct smpp_options *o)
               smpp_extra_add(&o->extra, r->host->conf_item(r->conf, "tlvs", i), r->diag));
     o->user_reference = num(r, "user_reference") != 0;
     o->query = num(r, "query") != 0;
+    o->cancel = num(r, "cancel") != 0;
     blame(r, "retry", smpp_retry_init(&o->retry, text_of(r, "retry"), r->diag));
 }
 

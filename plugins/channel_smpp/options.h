@@ -42,6 +42,7 @@ struct smpp_options {
     struct smpp_extra extra;
     bool user_reference; /* send our reference along, for SMSCs that echo it */
     bool query;          /* query_sm may be used */
+    bool cancel;         /* cancel_sm may be used */
     struct smpp_retry retry;
     enum smpp_idform id_resp, id_receipt;
     bool receipt_is_whole; /* one receipt for the whole message, not one per part */

@@ -41,6 +41,9 @@ static const struct cgw_counter counters[] = {
                          "PDUs that could not be read or are no business of ours"},
     [SMPP_C_TLVS_BAD] = {"smpp_tlvs_bad", "pdus",
                          "PDUs with unreadable or too many optional parameters"},
+    [SMPP_C_RECALLS] = {"smpp_recalls", "pdus", "cancel_sm written"},
+    [SMPP_C_RECALLS_FAILED] = {"smpp_recalls_failed", "pdus",
+                               "cancel_sm refused or unanswered, or not possible"},
     [SMPP_C_COUNT] = {NULL, NULL, NULL},
 };
 
@@ -66,6 +69,7 @@ static const struct cgw_channel_ops ops = {
     .stored = smpp_op_stored,
     .cancel = smpp_op_cancel,
     .query = smpp_op_query,
+    .recall = smpp_op_recall,
     .health = smpp_op_health,
     .drain = smpp_op_drain,
     .destroy = smpp_op_destroy,

@@ -397,17 +397,19 @@ void smpp_pump_answer(struct smpp_link *l, const struct smpp_pdu *pdu)
     const struct smpp_slot *found = smpp_inflight_find(&l->inflight, pdu->sequence);
     struct smpp_slot slot;
     bool nack = pdu->command == SMPP_GENERIC_NACK;
-    enum smpp_slot_kind want =
-        pdu->command == (SMPP_QUERY_SM | SMPP_RESP) ? SMPP_SLOT_QUERY : SMPP_SLOT_PART;
+    enum smpp_slot_kind want = pdu->command == (SMPP_QUERY_SM | SMPP_RESP)    ? SMPP_SLOT_QUERY
+                               : pdu->command == (SMPP_CANCEL_SM | SMPP_RESP) ? SMPP_SLOT_RECALL
+                                                                              : SMPP_SLOT_PART;
     if (!found || (!nack && found->kind != want) ||
-        (nack && found->kind != SMPP_SLOT_PART && found->kind != SMPP_SLOT_QUERY)) {
+        (nack && found->kind != SMPP_SLOT_PART && found->kind != SMPP_SLOT_QUERY &&
+         found->kind != SMPP_SLOT_RECALL)) {
         smpp_count(l->inst, SMPP_C_RESPONSE_UNMATCHED,
                    1); /* late or never asked: acting on it now would count twice */
         return;
     }
     (void)smpp_inflight_take(&l->inflight, pdu->sequence, &slot);
-    if (slot.kind == SMPP_SLOT_QUERY) {
-        smpp_query_answer(l, &slot, pdu);
+    if (slot.kind != SMPP_SLOT_PART) {
+        (slot.kind == SMPP_SLOT_QUERY ? smpp_query_answer : smpp_recall_answer)(l, &slot, pdu);
         return;
     }
     struct smpp_msg *m = slot.owner;
@@ -427,8 +429,8 @@ void smpp_pump_timeouts(struct smpp_link *l)
     while ((oldest = smpp_inflight_oldest(&l->inflight)) != NULL &&
            in->now_ms - oldest->written_ms >= in->opt.response_timeout_ms) {
         (void)smpp_inflight_take(&l->inflight, oldest->seq, &slot);
-        if (slot.kind == SMPP_SLOT_QUERY) {
-            smpp_query_drop(&slot);
+        if (slot.kind != SMPP_SLOT_PART) {
+            smpp_query_drop(&slot); /* the gateway may ask again later */
             continue;
         }
         smpp_count(in, SMPP_C_RESPONSE_TIMEOUT, 1);
@@ -465,7 +467,7 @@ static void settle_inflight(struct smpp_link *l)
     struct smpp_slot slot;
     while ((oldest = smpp_inflight_oldest(&l->inflight)) != NULL) {
         (void)smpp_inflight_take(&l->inflight, oldest->seq, &slot);
-        if (slot.kind == SMPP_SLOT_QUERY)
+        if (slot.kind != SMPP_SLOT_PART)
             smpp_query_drop(&slot);
         else
             smpp_msg_part_unknown(slot.owner, slot.part);

@@ -18,19 +18,25 @@ static bool source_of(const struct smpp_inst *in, const struct cgw_address *from
     return smpp_addr_source(from->kind ? from : &own, &in->opt.addr_rules, ret, NULL) == 0;
 }
 
+bool smpp_question_set(const struct smpp_inst *in, struct smpp_question *q,
+                       const struct cgw_ask *ask)
+{
+    if (ask->peer_id[0] == '\0' || strlen(ask->peer_id) > SMPP_MSGID_MAX ||
+        !source_of(in, &ask->from, &q->source))
+        return false;
+    (void)snprintf(q->id, sizeof q->id, "%s", ask->peer_id);
+    return true;
+}
+
 void smpp_query_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const char *id = asks[i].peer_id;
         struct smpp_question *q =
             &in->queries[(in->query_first + in->n_queries) % SMPP_QUERIES_MAX];
-        if (!in->opt.query || in->n_queries == SMPP_QUERIES_MAX || strlen(id) > SMPP_MSGID_MAX ||
-            id[0] == '\0' || !source_of(in, &asks[i].from, &q->source)) {
+        if (in->opt.query && in->n_queries < SMPP_QUERIES_MAX && smpp_question_set(in, q, &asks[i]))
+            in->n_queries++;
+        else
             smpp_count(in, SMPP_C_QUERIES_FAILED, 1); /* the gateway may ask again later */
-            continue;
-        }
-        (void)snprintf(q->id, sizeof q->id, "%s", id);
-        in->n_queries++;
     }
 }
 
@@ -77,7 +83,7 @@ void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct
     if (pdu->command == SMPP_GENERIC_NACK || pdu->status != SMPP_ROK)
         smpp_count(in, SMPP_C_QUERIES_FAILED, 1);
     else
-        smpp_inbox_report(in, id, smpp_state_result(pdu->message_state), pdu->error_code,
+        smpp_inbox_report(in, id, smpp_result_of(in, pdu->message_state), pdu->error_code,
                           "query_sm");
     free(slot->owner);
     slot->owner = NULL;

@@ -120,7 +120,7 @@ AT(cgw_tally, month, 16);
 AT(cgw_tally, open, 24);
 AT(cgw_tally, included, 32);
 
-SIZE(cgw_channel_ops, 96);
+SIZE(cgw_channel_ops, 104);
 AT(cgw_channel_ops, size, 0);
 AT(cgw_channel_ops, create, 8);
 AT(cgw_channel_ops, start, 16);
@@ -133,6 +133,7 @@ AT(cgw_channel_ops, health, 64);
 AT(cgw_channel_ops, drain, 72);
 AT(cgw_channel_ops, destroy, 80);
 AT(cgw_channel_ops, tally, 88);
+AT(cgw_channel_ops, recall, 96);
 
 SIZE(cgw_http_request, 64);
 AT(cgw_http_request, size, 0);

@@ -254,7 +254,7 @@ static void recall(void)
     check(mms_send(&b, 1, 5000), "one is accepted");
     b.in.desc->channel->cancel(b.in.ch, tokens, 1);
     check(mms_wait(&b, &b.in.n_receipts, 1, 5000), "its CancelReq is confirmed");
-    check(b.receipt.result == CGW_RES_FAILED && !strcmp(b.receipt_id, b.last_id) &&
+    check(b.receipt.result == CGW_RES_RECALLED && !strcmp(b.receipt_id, b.last_id) &&
               b.receipt_person[0],
           "and told as a final receipt (%s)", b.receipt_raw);
     b.total++;
@@ -270,9 +270,33 @@ static void recall(void)
     (void)mms_wait(&b, &b.settled, 3, 5000);
     tokens[0] = 3;
     b.in.desc->channel->cancel(b.in.ch, tokens, 1);
-    check(mms_wait(&b, (uint32_t *)&b.in.counters[14], 1, 5000) && b.in.n_receipts == 2,
-          "too late is counted and changes nothing");
+    check(mms_wait(&b, (uint32_t *)&b.in.counters[14], 1, 5000) && b.in.n_receipts == 3 &&
+              b.receipt.result == CGW_RES_NOT_RECALLED,
+          "too late is counted and said: its report decides");
     end(&b, true);
+}
+
+/* recall(): by the name of the MMSC, within the rate, and only where the option allows it. */
+static void recall_accepted(void)
+{
+    static const char *const args[] = {"--report-permille", "0", NULL};
+    for (int i = 0; i < 2; i++) {
+        const char *on[] = {i ? "cancel=true" : NULL, NULL};
+        struct mms_bench b;
+        if (!begin(&b, args, on))
+            return;
+        check(mms_send(&b, 1, 5000), "one is accepted");
+        struct cgw_ask asks[] = {{.size = sizeof asks[0], .peer_id = b.last_id},
+                                 {.size = sizeof asks[0], .peer_id = "tid:1"},
+                                 {.size = sizeof asks[0], .peer_id = ""}};
+        check(b.in.desc->channel->recall(b.in.ch, asks, 3) == 3, "all are taken");
+        (void)mms_wait(&b, &b.in.n_receipts, 1, i ? 5000 : 200);
+        check(b.in.n_receipts == (uint32_t)i && stat_of(&b, NULL, "cancels") == i,
+              "a name is asked for once with the option, never without it");
+        check(!i || (b.receipt.result == CGW_RES_RECALLED && !strcmp(b.receipt_id, b.last_id)),
+              "its answer names the message (%s)", b.receipt_raw);
+        end(&b, true);
+    }
 }
 
 static void replace(void)
@@ -303,6 +327,7 @@ const struct mms_case mms_answer_cases[] = {
     {"passwords", passwords},
     {"certificates", certificates},
     {"recall", recall},
+    {"recall_accepted", recall_accepted},
     {"replace", replace},
     {NULL, NULL},
 };

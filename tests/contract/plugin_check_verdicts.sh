@@ -66,6 +66,7 @@ finds scratch check.by_many_threads
 finds long_option options.at_their_limits
 finds mute routes.hostile_requests
 finds query_answers query.anything
+finds recall_more recall.anything
 
 finds_in_campaign counts render.repeats
 finds_in_campaign shared pure.runs_in_parallel

@@ -58,6 +58,7 @@ struct bench {
     char peer_ids[4][CGW_PROVIDER_ID_MAX]; /* of the first, as the peer spells them */
     char last_id[CGW_PROVIDER_ID_MAX];     /* of the last receipt */
     uint64_t last_reference;
+    uint32_t last_result; /* likewise */
     uint32_t n_ids;
     uint32_t receipts_final, receipts_other, receipts_strange;
     char reply[2048], reply_from[80], reply_to[80];
@@ -104,7 +105,8 @@ static void on_receipt(void *ctx, const struct cgw_receipt *r)
     struct bench *b = ctx;
     (void)snprintf(b->last_id, sizeof b->last_id, "%s", r->provider_id);
     b->last_reference = r->reference;
-    if (r->result == CGW_RES_ENROUTE)
+    b->last_result = r->result;
+    if (r->result == CGW_RES_ENROUTE || r->result == CGW_RES_NOT_RECALLED)
         b->receipts_other++;
     else
         b->receipts_final++;
@@ -998,6 +1000,97 @@ static void case_query(struct bench *b)
     no_complaints(b);
 }
 
+/* cancel_sm by the SMSC's own spelling; its answers are receipts, and a late one is no end. */
+static void recall_with(struct bench *b, bool allowed)
+{
+    struct cgw_ask asks[4];
+    for (int i = 0; i < 4; i++)
+        asks[i] = (struct cgw_ask){.size = sizeof asks[i],
+                                   .peer_id = i == 3 ? "" : b->peer_ids[i],
+                                   .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    uint32_t (*recall)(void *, const struct cgw_ask *, uint32_t) = b->in.desc->channel->recall;
+    check(recall(b->in.ch, asks, 4) == 4, "all are taken");
+    run_for(b, 200);
+    check(b->in.n_receipts == (allowed ? 3u : 0u) &&
+              sim_peer_stat(&b->sim, "cancels_good") == (allowed ? 3 : 0),
+          "3 are taken back with the option, none without it (%u)", b->in.n_receipts);
+    if (!allowed)
+        return;
+    check(b->receipts_final == 3 && !strcmp(b->last_id, b->ids[2]) &&
+              b->last_result == CGW_RES_RECALLED,
+          "the answer names %s in normal form (%s) and is final", b->ids[2], b->last_id);
+    check(recall(b->in.ch, asks, 1) == 1, "once more");
+    run_for(b, 200);
+    check(b->in.n_receipts == 4 && b->last_result == CGW_RES_NOT_RECALLED,
+          "what the SMSC does not take back is said, and is no end");
+    no_complaints(b);
+}
+
+static void case_recall(struct bench *b)
+{
+    static const char *const args[] = {"--id-upper",
+                                       "1",
+                                       "--id-pad",
+                                       "12",
+                                       "--receipt-delay-min-ms",
+                                       "60000",
+                                       "--receipt-delay-max-ms",
+                                       "60000",
+                                       NULL};
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 3, 5000);
+    recall_with(b, true);
+}
+
+static void case_recall_not_allowed(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    if (!bench_open(b, args))
+        return;
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 3, 5000);
+    recall_with(b, false);
+}
+
+/* Half of the rate is theirs: bulk behind them still moves, and nothing is beyond the rate. */
+static void case_recall_shares_the_rate(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    struct cgw_ask asks[40];
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    opt(b, "rate=100");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 40, 10000);
+    for (int i = 0; i < 40; i++)
+        asks[i] = (struct cgw_ask){
+            .size = sizeof asks[i], .peer_id = b->ids[i], .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    check(b->in.desc->channel->recall(b->in.ch, asks, 40) == 40, "40 wait");
+    int64_t began = mini_mono_ms();
+    send_all(b, 20, 10000);
+    int64_t took = mini_mono_ms() - began, good = sim_peer_stat(&b->sim, "cancels_good");
+    check(took >= 250, "20 messages beside them share the rate (%lld ms)", (long long)took);
+    check(good >= 10 && good <= 32, "%lld of the 40 went in that time: about as many",
+          (long long)good);
+    run_for(b, 1000);
+    check(sim_peer_stat(&b->sim, "cancels_good") == 40 &&
+              sim_peer_stat(&b->sim, "cancels_repeated") == 0,
+          "each once");
+    no_complaints(b);
+}
+
 /* Receipts whose parameter spells the id as the answer did, while their text does not. */
 static void case_receipt_spelling(struct bench *b)
 {
@@ -1152,6 +1245,9 @@ static const struct {
     {"blocked_peer", case_blocked_peer},
     {"time_and_recall", case_time_and_recall},
     {"query", case_query},
+    {"recall", case_recall},
+    {"recall_not_allowed", case_recall_not_allowed},
+    {"recall_shares_the_rate", case_recall_shares_the_rate},
     {"receipt_spelling", case_receipt_spelling},
     {"user_reference", case_user_reference},
     {"storm", case_storm},

@@ -9,6 +9,7 @@ db_tests = \
 	tests/db/test_protocol \
 	tests/db/test_protocol_outcome \
 	tests/db/test_protocol_settle \
+	tests/db/test_recall \
 	tests/db/test_retention \
 	tests/db/test_roots \
 	tests/db/test_store_campaign \
@@ -42,6 +43,9 @@ tests_db_test_protocol_outcome_LDADD = $(TEST_LIBS)
 tests_db_test_protocol_settle_SOURCES = tests/db/test_protocol_settle.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
 tests_db_test_protocol_settle_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_protocol_settle_LDADD = $(TEST_LIBS)
+tests_db_test_recall_SOURCES = tests/db/test_recall.c tests/db/outcome_fixture.h tests/db/protocol_fixture.h
+tests_db_test_recall_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_db_test_recall_LDADD = $(TEST_LIBS)
 tests_db_test_retention_SOURCES = tests/db/test_retention.c tests/db/protocol_fixture.h
 tests_db_test_retention_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_db_test_retention_LDADD = $(TEST_LIBS)

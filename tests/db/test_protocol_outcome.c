@@ -12,6 +12,8 @@ TestSuite(outcomes, .init = setup, .fini = teardown, .timeout = 60);
 #define EXP CGW_RES_EXPIRED
 #define ENR CGW_RES_ENROUTE
 #define UNK CGW_RES_UNKNOWN
+#define REC CGW_RES_RECALLED
+#define KEP CGW_RES_NOT_RECALLED
 #define WHOLE 0x100 /* in `seg`: speaks for the whole message */
 struct step {
     int seg;
@@ -22,25 +24,34 @@ static const struct sequence {
     uint32_t n_segs;
     int accept_at; /* the accept comes after so many receipts */
     struct step step[6];
-    int n_steps, delivered, failed, expired, n_events;
+    int n_steps, delivered, failed, expired, n_events, recalled;
 } sequences[] = {
-    {"one receipt", 1, 0, {{0, DEL}}, 1, 1, 0, 0, 1},
-    {"enroute before it", 1, 0, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2},
-    {"enroute twice", 1, 0, {{0, ENR}, {0, ENR}}, 2, 0, 0, 0, 1},
-    {"enroute after it", 1, 0, {{0, DEL}, {0, ENR}}, 2, 1, 0, 0, 1},
-    {"repeated", 1, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 1, 0, 0, 1},
-    {"a second opinion", 1, 0, {{0, EXP}, {0, DEL}}, 2, 0, 0, 1, 1},
-    {"failed, then delivered", 1, 0, {{0, FAI}, {0, DEL}}, 2, 0, 1, 0, 1},
-    {"unknown is not final", 1, 0, {{0, UNK}, {0, FAI}}, 2, 0, 1, 0, 2},
-    {"early", 1, 1, {{0, DEL}}, 1, 1, 0, 0, 1},
-    {"early and repeated", 1, 2, {{0, DEL}, {0, DEL}, {0, FAI}}, 3, 1, 0, 0, 1},
-    {"early enroute", 1, 1, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2},
-    {"three segments", 3, 0, {{2, DEL}, {0, DEL}, {1, DEL}}, 3, 1, 0, 0, 3},
-    {"two of three", 3, 0, {{0, DEL}, {1, DEL}}, 2, 0, 0, 0, 2},
-    {"one of them repeated", 3, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 0, 0, 0, 1},
-    {"one failed", 3, 0, {{0, DEL}, {1, FAI}, {2, DEL}}, 3, 0, 1, 0, 2},
-    {"one for the whole", 3, 0, {{WHOLE, DEL}, {1, FAI}}, 2, 1, 0, 0, 1},
-    {"segments early and late", 2, 1, {{1, DEL}, {0, DEL}}, 2, 1, 0, 0, 2},
+    {"one receipt", 1, 0, {{0, DEL}}, 1, 1, 0, 0, 1, 0},
+    {"enroute before it", 1, 0, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2, 0},
+    {"enroute twice", 1, 0, {{0, ENR}, {0, ENR}}, 2, 0, 0, 0, 1, 0},
+    {"enroute after it", 1, 0, {{0, DEL}, {0, ENR}}, 2, 1, 0, 0, 1, 0},
+    {"repeated", 1, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 1, 0, 0, 1, 0},
+    {"a second opinion", 1, 0, {{0, EXP}, {0, DEL}}, 2, 0, 0, 1, 1, 0},
+    {"failed, then delivered", 1, 0, {{0, FAI}, {0, DEL}}, 2, 0, 1, 0, 1, 0},
+    {"unknown is not final", 1, 0, {{0, UNK}, {0, FAI}}, 2, 0, 1, 0, 2, 0},
+    {"early", 1, 1, {{0, DEL}}, 1, 1, 0, 0, 1, 0},
+    {"early and repeated", 1, 2, {{0, DEL}, {0, DEL}, {0, FAI}}, 3, 1, 0, 0, 1, 0},
+    {"early enroute", 1, 1, {{0, ENR}, {0, DEL}}, 2, 1, 0, 0, 2, 0},
+    {"three segments", 3, 0, {{2, DEL}, {0, DEL}, {1, DEL}}, 3, 1, 0, 0, 3, 0},
+    {"two of three", 3, 0, {{0, DEL}, {1, DEL}}, 2, 0, 0, 0, 2, 0},
+    {"one of them repeated", 3, 0, {{0, DEL}, {0, DEL}, {0, DEL}}, 3, 0, 0, 0, 1, 0},
+    {"one failed", 3, 0, {{0, DEL}, {1, FAI}, {2, DEL}}, 3, 0, 1, 0, 2, 0},
+    {"one for the whole", 3, 0, {{WHOLE, DEL}, {1, FAI}}, 2, 1, 0, 0, 1, 0},
+    {"segments early and late", 2, 1, {{1, DEL}, {0, DEL}}, 2, 1, 0, 0, 2, 0},
+    {"recalled, then said to be deleted", 1, 0, {{0, REC}, {0, FAI}}, 2, 0, 0, 0, 1, 1},
+    {"recalled, then not again", 1, 0, {{0, REC}, {0, KEP}}, 2, 0, 0, 0, 1, 1},
+    {"recalled, and yet delivered", 1, 0, {{0, REC}, {0, DEL}}, 2, 0, 0, 0, 1, 1},
+    {"not recalled: its receipt decides", 1, 0, {{0, KEP}, {0, KEP}, {0, DEL}}, 3, 1, 0, 0, 2, 0},
+    {"delivered, too late", 1, 0, {{0, DEL}, {0, KEP}}, 2, 1, 0, 0, 1, 0},
+    {"early recall", 1, 1, {{0, REC}}, 1, 0, 0, 0, 1, 1},
+    {"three segments recalled", 3, 0, {{0, REC}, {1, REC}, {2, REC}, {1, REC}}, 4, 0, 0, 0, 3, 1},
+    {"the last one recalled", 3, 0, {{0, DEL}, {1, DEL}, {2, REC}}, 3, 0, 0, 0, 3, 1},
+    {"one failed, one recalled", 2, 0, {{0, FAI}, {1, REC}}, 2, 0, 1, 0, 2, 0},
 };
 
 Test(outcomes, receipts_move_a_contact_forward_only_and_once)
@@ -56,7 +67,8 @@ Test(outcomes, receipts_move_a_contact_forward_only_and_once)
             (void)snprintf(text[k], sizeof text[k], "id-%zu-%d", i, k);
             ids[k] = text[k];
         }
-        int64_t was[] = {stat(&w, STAT_DELIVERED), stat(&w, STAT_FAILED), stat(&w, STAT_EXPIRED)};
+        int64_t was[] = {stat(&w, STAT_DELIVERED), stat(&w, STAT_FAILED), stat(&w, STAT_EXPIRED),
+                         stat(&w, STAT_RECALLED)};
         struct outcome_contact c = contact(&w, (int)i);
         for (int k = 0; k <= s->n_steps; k++) {
             if (k == s->accept_at)
@@ -68,6 +80,7 @@ Test(outcomes, receipts_move_a_contact_forward_only_and_once)
         cr_assert_eq(stat(&w, STAT_DELIVERED) - was[0], s->delivered, "%s: delivered", s->what);
         cr_assert_eq(stat(&w, STAT_FAILED) - was[1], s->failed, "%s: failed", s->what);
         cr_assert_eq(stat(&w, STAT_EXPIRED) - was[2], s->expired, "%s: expired", s->what);
+        cr_assert_eq(stat(&w, STAT_RECALLED) - was[3], s->recalled, "%s: recalled", s->what);
         cr_assert_eq(
             number("SELECT count(*) FROM contact_event WHERE part = 20 AND contact_id = %" PRId64,
                    contact_of(&w, (int)i)),

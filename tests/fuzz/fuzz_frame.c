@@ -178,7 +178,7 @@ static void read_frame(struct frame f)
         [FRAME_SUBMIT] = messages,  [FRAME_CHECK] = messages,      [FRAME_COMPLETE] = results,
         [FRAME_RECEIPT] = receipts, [FRAME_INBOUND] = inbound,     [FRAME_HTTP] = request,
         [FRAME_CHECKED] = checks,   [FRAME_DESCRIBED] = described, [FRAME_PONG] = health,
-        [FRAME_QUERY] = asks,       [FRAME_TALLY] = tally,
+        [FRAME_QUERY] = asks,       [FRAME_RECALL] = asks,         [FRAME_TALLY] = tally,
     };
     const char *end = f.end;
     CHECK(f.at <= end);

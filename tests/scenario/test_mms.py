@@ -44,7 +44,7 @@ class Mms(harness.Field):
         cls.settings["callback"] = {"listen": "127.0.0.1", "port": port}
         cls.settings["instances"].append({
             "name": "mmsc", "plugin": "channel_mms", "url": "http://127.0.0.1:%d/mm7" % cls.mmsc.port, "vaspid": "campgw", "default_sender": harness.SENDER, "region": "CN",
-            "expiry_min_ms": 1000, "window": 16, "callback_user": USER, "callback_password": "mmsc.callback", "callback_allow": ["10.0.0.1/32"]})
+            "expiry_min_ms": 1000, "window": 16, "cancel": True, "callback_user": USER, "callback_password": "mmsc.callback", "callback_allow": ["10.0.0.1/32"]})
         cls.gateway.configure(cls.settings)
         cls.restart()
         cls.mms_route = cls.api.post("/api/v1/routes", {"name": "mms", "channel": "mms", "instance": "mmsc", "sender": harness.SENDER, "sender_kind": "short_code"})["id"]
@@ -82,6 +82,18 @@ class Mms(harness.Field):
         self.assertEqual([(r["text"], [(m["type"], m["bytes"]) for m in r["media"]]) for r in rows], [("nice", [("image/jpeg", 5000)])], rows)
         self.mmsc.ctl("mo %s %s TD" % (people[0].msisdn, harness.SENDER))
         self.assertTrue(self.until(lambda: self.verdict(people[0], channel="mms")["verdict"] == "DENY", 15), self.verdict(people[0], channel="mms"))
+
+    def test_a_cancelled_campaign_takes_back_what_was_not_retrieved(self):
+        self.mmsc.set(report_delay_ms=3600000, drop_answer_permille=0)
+        self.addCleanup(self.mmsc.set, report_delay_ms=0, drop_answer_permille=20)
+        before = self.mmsc.stats()["cancels"]
+        people = self.people(100)
+        self.consent(people)
+        cmp = self.send(people)
+        self.assertTrue(self.until(lambda: len(self.contacts_in("contact_submit", cmp)) == 100, 30, 0.1), self.funnel(cmp))
+        self.act(cmp, "cancel")
+        self.assertTrue(self.until(lambda: self.funnel(cmp)["recalled"] == 100, 30, 0.1), self.funnel(cmp))
+        self.assertEqual(self.mmsc.stats()["cancels"] - before, 100)
 
     def test_strangers_are_not_heard(self):
         self.mmsc.set(callback_auth="mmsc:guess")

@@ -161,7 +161,8 @@ struct sim_stats {
     uint64_t drops, garbage;
     uint64_t submits, accepted, throttled, errors, swallowed, answers_dropped, malformed;
     uint64_t answers_written, answers_lost;
-    uint64_t queries, cancels, enquires_received, enquires_sent;
+    uint64_t queries, cancels, cancels_good, cancels_late, cancels_repeated;
+    uint64_t enquires_received, enquires_sent;
     uint64_t receipts_made, receipts_acked, mo_made, mo_acked;
     uint64_t deliveries_sent, deliveries_again, deliveries_refused, deliveries_given_up;
     uint64_t deliveries_lost, acks_late;
@@ -176,7 +177,7 @@ struct sim_message_id {
     uint64_t id;
     int64_t final_ms; /* epoch: from then on the state is final */
     uint8_t state;
-    bool cancelled;
+    bool cancelled, asked; /* asked: a cancel_sm named it */
 };
 
 struct sim_reply {

@@ -81,7 +81,8 @@ struct sim_message_id *sim_id_find(struct sim *sim, const char *text)
 
 void sim_id_keep(struct sim *sim, uint64_t id, uint8_t state, int64_t final_ms)
 {
-    sim->ids[id & (SIM_IDS - 1)] = (struct sim_message_id){id, final_ms, state, false};
+    sim->ids[id & (SIM_IDS - 1)] =
+        (struct sim_message_id){.id = id, .final_ms = final_ms, .state = state};
 }
 
 bool sim_receipt_wanted(const struct sim *sim, const struct sim_sm *sm, uint64_t ordinal)

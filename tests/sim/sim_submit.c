@@ -330,7 +330,12 @@ void sim_cancel(struct sim *sim, struct sim_session *s, const struct sim_head *h
     if (nul) {
         sim_query_parse(nul + 1, len - (size_t)(nul + 1 - body), &q);
         id = q.faults ? NULL : sim_id_find(sim, q.message_id);
+        sim->stats.cancels_repeated += id && id->asked;
+        sim->stats.cancels_late += id && !id->cancelled && id->final_ms <= sim->epoch_ms;
+        if (id)
+            id->asked = true;
         if (id && id->final_ms > sim->epoch_ms) {
+            sim->stats.cancels_good++;
             id->cancelled = true;
             id->state = SIM_DELETED;
             id->final_ms = sim->epoch_ms;

@@ -49,6 +49,8 @@ struct cgw_message {
 #define CGW_RES_EXPIRED 7u       /* final: validity ended first                                  */
 #define CGW_RES_UNKNOWN 8u       /* written, but no answer; never resent by itself               */
 #define CGW_RES_ENROUTE 9u       /* receipts only: not final, still on its way                   */
+#define CGW_RES_RECALLED 10u     /* receipts only: final, the peer took it back undelivered      */
+#define CGW_RES_NOT_RECALLED 11u /* receipts only: not final, the peer would not take it back */
 
 #define CGW_RESF_THROTTLED 1u /* with REFUSED_RETRY: back-pressure of the peer, not an attempt */
 #define CGW_RESF_ASSUMED 2u   /* inferred, not said by the peer                               */
@@ -91,7 +93,8 @@ struct cgw_result {
 /* What the peer tells about an earlier message. */
 struct cgw_receipt {
     uint32_t size;
-    uint32_t result; /* ENROUTE, DELIVERED, FAILED, EXPIRED, UNKNOWN, REFUSED */
+    uint32_t result; /* ENROUTE, DELIVERED, FAILED, EXPIRED, UNKNOWN, REFUSED; as answers to
+                        recall() RECALLED, NOT_RECALLED */
     uint32_t flags;  /* CGW_RESF_WHOLE ... */
     uint32_t sub;
     const char
@@ -133,7 +136,7 @@ struct cgw_inbound {
                                 whom that message reached */
 };
 
-/* query(): what became of an accepted message? */
+/* query(): what became of an accepted message? recall(): take it back. */
 struct cgw_ask {
     uint32_t size;
     uint32_t reserved;
@@ -208,6 +211,13 @@ struct cgw_channel_ops {
      * then about once a second, and after accepts became durable. A capacity per day and month that
      * survives a restart is counted from it; say no credit before the first. */
     void (*tally)(void *ch, const struct cgw_tally *t);
+    /* Optional. Ask the peer to take accepted messages back before it delivers them: their campaign
+     * was cancelled. Take a prefix of asks, never block. \return how many were taken; the rest is
+     * offered again. The peer's answer comes as a receipt: RECALLED when it says that the message
+     * will not be delivered, NOT_RECALLED when it says no or that it is too late; then its receipt
+     * tells what became of it. Without an answer nothing is said: who gets none may be asked again.
+     */
+    uint32_t (*recall)(void *ch, const struct cgw_ask *asks, uint32_t n);
     /* abi_minor 1 appends here */
 };
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recall.c - accepted, not delivered, and the campaign was cancelled: the network is asked to take
+ * it back. Decides nothing: an answer is a receipt, and that receipt's event is what keeps anybody
+ * from asking again. Walks a wave in rounds, because accepts still come while it is being
+ * cancelled, and answers get lost. */
+#include "outcome/outcome_int.h"
+
+#include "base/clock.h"
+#include "base/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_PER_LOOK 64
+#define LOOKING_MS 50         /* at most so long in one call: the caller has other waves */
+#define LOOKING_MS_PER_S 200u /* and so long in a second */
+#define QUIET_ROUND_MS 30000  /* nobody to ask now: the next round */
+/* Twice as many slots as can be asked in the time that one set stands for. */
+#define ASKED_SLOTS 262144u
+_Static_assert(ASKED_SLOTS >= 2u * OUTCOME_RECALL_PER_S_MAX * (OUTCOME_RECALL_AGAIN_MS / 1000u),
+               "the set is never more than half full");
+
+struct asked_set {
+    uint32_t n;
+    uint64_t key[ASKED_SLOTS]; /* 0 = free */
+};
+
+static uint64_t key_of(int32_t part, const struct overdue *o)
+{
+    uint64_t rest = (uint64_t)part << 32 | (uint64_t)(uint16_t)o->attempt << 16 | (uint16_t)o->seg,
+             h = (uint64_t)o->contact_id * 0x9E3779B97F4A7C15u ^ rest * 0xD6E8FEB86659FD93u;
+    h ^= h >> 32;
+    h *= 0xD6E8FEB86659FD93u;
+    return h ? h : 1; /* who shares a key with another, one in 2^47, is asked about a round later */
+}
+
+static uint64_t *slot_of(struct asked_set *s, uint64_t key)
+{
+    uint32_t i = (uint32_t)(key >> 40) & (ASKED_SLOTS - 1);
+    while (s->key[i] && s->key[i] != key)
+        i = (i + 1) & (ASKED_SLOTS - 1);
+    return &s->key[i];
+}
+
+static bool was_asked(struct outcome_recaller *a, uint64_t key)
+{
+    for (int i = 0; i < 2; i++)
+        if (a->asked[i] && *slot_of(a->asked[i], key))
+            return true;
+    return false;
+}
+
+static void note_asked(struct outcome_recaller *a, uint64_t key)
+{
+    *slot_of(a->asked[0], key) = key;
+    a->asked[0]->n++;
+}
+
+/* \return whether anybody may be asked in this call. */
+static bool refill(struct outcome_recaller *a)
+{
+    int64_t now = clock_mono_ms();
+    if (now - a->refilled_mono_ms >= 1000) {
+        a->refilled_mono_ms = now;
+        a->left = a->per_s;
+        a->left_ms = LOOKING_MS_PER_S;
+    }
+    if (!a->left || !a->left_ms)
+        return false;
+    if (!a->asked[0] || now - a->rotated_mono_ms >= OUTCOME_RECALL_AGAIN_MS ||
+        a->asked[0]->n > ASKED_SLOTS / 2) {
+        struct asked_set *fresh = calloc(1, sizeof *fresh);
+        if (!fresh)
+            return false; /* without memory of whom we asked, nobody is */
+        free(a->asked[1]);
+        a->asked[1] = a->asked[0];
+        a->asked[0] = fresh;
+        a->rotated_mono_ms = now;
+    }
+    return true;
+}
+
+static struct recall_progress *progress_of(struct outcome_recaller *a, int32_t wave_id)
+{
+    struct recall_progress *oldest = &a->waves[0];
+    for (int i = 0; i < OUTCOME_RECALL_WAVES; i++) {
+        if (a->waves[i].wave_id == wave_id)
+            return &a->waves[i];
+        if (a->waves[i].used_mono_ms < oldest->used_mono_ms)
+            oldest = &a->waves[i];
+    }
+    *oldest = (struct recall_progress){.wave_id = wave_id};
+    return oldest;
+}
+
+static void begin_part(struct recall_progress *at, int32_t part)
+{
+    at->part = part;
+    at->contact_id = 0;
+    at->attempt = at->seg = 0;
+}
+
+static void begin_round(struct recall_progress *at)
+{
+    begin_part(at, 0);
+    at->found = at->asked = 0;
+}
+
+static void end_round(struct recall_progress *at)
+{
+    if (at->drained && !at->found)
+        at->idle = OUTCOME_RECALL_ROUNDS; /* each has its answer, or nobody could give one */
+    if (at->drained && at->asked) {
+        at->idle = at->found_before && at->found >= at->found_before ? at->idle + 1 : 0;
+        at->found_before = at->found;
+    }
+    at->rest_until_mono_ms =
+        clock_mono_ms() + (at->asked || !at->drained ? OUTCOME_RECALL_ROUND_MS : QUIET_ROUND_MS);
+    begin_round(at);
+}
+
+/* \return whether the walk goes on. */
+static bool recall(struct outcome_recaller *a, struct recall_progress *at, const struct overdue *o)
+{
+    uint64_t key = key_of(at->part, o);
+    int taken = 1;
+    if (!was_asked(a, key)) {
+        struct cgw_ask one = {
+            .size = sizeof one,
+            .peer_id = o->peer_id,
+            .from = {o->sender[0] ? o->sender_kind : 0, (uint32_t)strlen(o->sender), o->sender}};
+        if (!a->left || !(taken = a->recall(a->ctx, o->instance, &one, 1)))
+            return false; /* no room now: this one comes first the next time */
+        if (taken > 0) {
+            note_asked(a, key);
+            a->left--;
+            at->asked++;
+            metric_add(metric_get("campgw_recalls_asked_total", NULL, 0), 1);
+        }
+    }
+    at->found += taken > 0;
+    at->contact_id = o->contact_id;
+    at->attempt = o->attempt;
+    at->seg = o->seg;
+    return true;
+}
+
+static int walk(struct outcome_recaller *a, struct db *db, const struct recall_wave *w,
+                struct recall_progress *at, struct diag *diag)
+{
+    struct overdue rows[ROWS_PER_LOOK];
+    int64_t until = clock_mono_ms() + (a->left_ms < LOOKING_MS ? a->left_ms : LOOKING_MS);
+    while (at->part < STORE_PARTS && clock_mono_ms() < until) {
+        struct overdue after = {
+            .contact_id = at->contact_id, .attempt = at->attempt, .seg = at->seg};
+        int n = 0;
+        int rc = store_recallable(db, at->part, w->wave_id, w->since_utc_ms, &after, rows,
+                                  ROWS_PER_LOOK, &n, diag);
+        if (rc < 0)
+            return rc;
+        for (int i = 0; i < n; i++)
+            if (!recall(a, at, &rows[i]))
+                return 0;
+        if (n < ROWS_PER_LOOK)
+            begin_part(at, at->part + 1);
+    }
+    if (at->part == STORE_PARTS)
+        end_round(at);
+    return 0;
+}
+
+int outcome_recall_wave(struct outcome_recaller *a, struct db *db, const struct recall_wave *w,
+                        struct diag *diag)
+{
+    struct recall_progress *at = progress_of(a, w->wave_id);
+    int64_t began = clock_mono_ms();
+    at->used_mono_ms = began;
+    if (w->drained != at->drained) { /* the last accepts are there: once more, from the beginning */
+        at->drained = w->drained;
+        at->rest_until_mono_ms = at->found_before = 0;
+        at->idle = 0;
+        begin_round(at);
+    }
+    if (at->idle >= OUTCOME_RECALL_ROUNDS || began < at->rest_until_mono_ms || !refill(a))
+        return 0;
+    int rc = walk(a, db, w, at, diag);
+    int64_t took = clock_mono_ms() - began;
+    a->left_ms -= took < a->left_ms ? (uint32_t)took : a->left_ms;
+    return rc;
+}
+
+void outcome_recaller_done(struct outcome_recaller *a)
+{
+    free(a->asked[0]);
+    free(a->asked[1]);
+    a->asked[0] = a->asked[1] = NULL;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_recall.c - whom the network is asked to give back, how often, and when that is given up.
+ * Skipped, with this sentence, when CAMPGW_TEST_DB is unset. Source: core/outcome/outcome.h. */
+#include "outcome_fixture.h"
+
+TestSuite(recall, .init = setup, .fini = teardown, .timeout = 60);
+
+#define PEOPLE 6
+
+struct channel {
+    int room; /* asks that it takes; negative: it never will */
+    char asked[64][CGW_PROVIDER_ID_MAX];
+    int n;
+};
+
+static int take(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n)
+{
+    struct channel *c = ctx;
+    (void)instance;
+    cr_assert_eq(n, 1);
+    if (c->room <= 0)
+        return c->room;
+    c->room--;
+    (void)snprintf(c->asked[c->n++ % 64], CGW_PROVIDER_ID_MAX, "%s", asks->peer_id);
+    return 1;
+}
+
+static void accept_all(struct world *w, struct outcome_writer *o, int32_t part)
+{
+    sent_world(w, part, PEOPLE);
+    for (int i = 0; i < PEOPLE; i++) {
+        char text[16];
+        const char *id = text;
+        struct outcome_contact c = contact(w, i);
+        (void)snprintf(text, sizeof text, "m%d", i);
+        result(o, w, &c, CGW_RES_ACCEPTED, 0, &id, 1);
+    }
+}
+
+/* One second and the rest between two rounds have passed. */
+static void later(struct outcome_recaller *a)
+{
+    a->refilled_mono_ms -= 1000;
+    for (int i = 0; i < OUTCOME_RECALL_WAVES; i++)
+        a->waves[i].rest_until_mono_ms = 0;
+}
+
+/* So long that who did not answer may be asked again. */
+static void much_later(struct outcome_recaller *a)
+{
+    later(a);
+    a->asked[0] = (free(a->asked[0]), NULL);
+    a->asked[1] = (free(a->asked[1]), NULL);
+}
+
+static void look(struct outcome_recaller *a, const struct world *w, bool drained, int64_t since_ms)
+{
+    struct recall_wave r = {.wave_id = w->wave_id, .since_utc_ms = since_ms, .drained = drained};
+    for (int i = 0; i < 8; i++) { /* 64 parts within its time of one call, or of some */
+        a->left_ms = 200;
+        OK(outcome_recall_wave(a, db, &r, &d));
+    }
+}
+
+Test(recall, what_is_answered_is_never_asked_about_and_the_rest_once)
+{
+    struct world w;
+    struct channel c = {.room = 100};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 100};
+    struct outcome_writer *o = start();
+    accept_all(&w, o, 41);
+    receipt_at(o, w.instance, "m0", DEL, 0, NULL, 0);
+    receipt_at(o, w.instance, "m1", CGW_RES_RECALLED, 0, NULL, 0);
+    receipt_at(o, w.instance, "m2", CGW_RES_NOT_RECALLED, 0, NULL, 0);
+    receipt_at(o, w.instance, "m3", CGW_RES_ENROUTE, 0, NULL, 0);
+    look(&a, &w, false, 0);
+    cr_assert_eq(c.n, 3);
+    cr_assert_str_eq(c.asked[0], "m3");
+    cr_assert_str_eq(c.asked[2], "m5");
+    for (int i = 0; i < 4; i++) {
+        later(&a);
+        look(&a, &w, i > 1, 0);
+    }
+    cr_assert_eq(c.n, 3, "asked about %d times", c.n);
+    struct outcome_recaller another = {.recall = take, .ctx = &c, .per_s = 100};
+    receipt_at(o, w.instance, "m4", CGW_RES_RECALLED, 0, NULL, 0);
+    look(&another, &w, true, 0);
+    cr_assert_eq(c.n, 5, "who takes over asks about those without an answer");
+    outcome_recaller_done(&a);
+    outcome_recaller_done(&another);
+    outcome_stop(o);
+    cr_assert_eq(stat(&w, STAT_RECALLED), 2);
+    cr_assert_eq(events(&w, 2, EVENT_NOT_RECALLED), 1);
+}
+
+Test(recall, a_channel_without_room_is_waited_for_and_the_rate_is_kept)
+{
+    struct world w;
+    struct channel c = {.room = 2};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 3};
+    struct outcome_writer *o = start();
+    accept_all(&w, o, 42);
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, 2);
+    c.room = 100;
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, 3, "three a second, %d were asked", c.n);
+    later(&a);
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, PEOPLE);
+    for (int i = 0; i < PEOPLE; i++)
+        cr_assert_eq(c.asked[i][1] - '0', i, "in their order, each once");
+    outcome_recaller_done(&a);
+    outcome_stop(o);
+}
+
+Test(recall, who_never_answers_is_given_up)
+{
+    struct world w;
+    struct channel c = {.room = 1000};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 100};
+    struct outcome_writer *o = start();
+    accept_all(&w, o, 43);
+    for (int i = 0; i < 20; i++) {
+        much_later(&a);
+        look(&a, &w, true, 0);
+    }
+    cr_assert_eq(c.n, PEOPLE * (OUTCOME_RECALL_ROUNDS + 1), "asked about %d times", c.n);
+    outcome_recaller_done(&a);
+    outcome_stop(o);
+}
+
+Test(recall, nobody_is_asked_after_its_validity_or_without_a_channel_that_can)
+{
+    struct world w;
+    struct channel c = {.room = 100};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 100};
+    struct outcome_writer *o = start();
+    accept_all(&w, o, 44);
+    look(&a, &w, true, clock_utc_ms() + 60000);
+    cr_assert_eq(c.n, 0);
+    outcome_recaller_done(&a);
+    c.room = -1;
+    a = (struct outcome_recaller){.recall = take, .ctx = &c, .per_s = 100};
+    look(&a, &w, true, 0);
+    cr_assert_eq(a.waves[0].idle, OUTCOME_RECALL_ROUNDS, "it is not looked at again");
+    c.room = 100;
+    a.per_s = 0;
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, 0);
+    outcome_recaller_done(&a);
+    outcome_stop(o);
+}
