@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* audiences_upload.c - PUT /audiences/{id}/recipients: body -> rows -> customers and places ->
  * scratch by part -> one transaction. Rows are judged one by one; the upload as a whole is kept or
- * not. Order and slices: store_audience.h. */
+ * not. Rows are read and judged on the worker's thread; batches of them become customers, places and
+ * scratch beside it (base/relay.h), which has the connection to itself meanwhile. Order and slices:
+ * store_audience.h. */
 #include "api/handlers/audiences.h"
 #include "api/handlers/audiences_who.h"
 #include "api/handlers/people.h"
 
 #include "base/metrics.h"
+#include "base/relay.h"
 #include "ingest/ingest_spool.h"
 #include "store/store_customer.h"
 #include "store/store_place.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BATCH_BYTES (8u << 20)
+#define BATCH_BYTES (4u << 20)
 #define FILL_BYTES 512u       /* what a customer row may add to a row */
 #define DIM_BYTES (32u << 20) /* distinct values of one breakdown field */
+
+struct batch {
+    size_t n;
+    struct who_row rows[WHO_ROWS];
+    struct arena texts;
+    int32_t dim_field[STORE_DIMS_MAX]; /* position among the fields of its rows, -1 not seen */
+};
 
 struct upload {
     struct api_request *req;
@@ -25,11 +36,14 @@ struct upload {
     struct ingest *in;   /* owned */
     struct spool *spool; /* owned */
     struct people_rejects rejects;
-    struct people_map places;
-    struct people_map dims[STORE_DIMS_MAX];
+    pthread_mutex_t rejects_lock; /* both sides refuse rows */
     int32_t dim_field[STORE_DIMS_MAX]; /* position among the upload's fields, -1 not seen */
     uint32_t fields_seen;
-    struct arena texts;
+    struct batch *batches; /* owned, RELAY_BLOCKS */
+    struct relay *relay;
+    /* the relay's side until all is read */
+    struct people_map places;
+    struct people_map dims[STORE_DIMS_MAX];
     struct who who;
     uint64_t refused;  /* rows refused here, not by the parser */
     bool spool_failed; /* rc came from the scratch files */
@@ -67,8 +81,12 @@ static int place_of(struct upload *u, const struct who_row *r, int16_t *ret, str
     /* Zone names of tables live as long as the process: their pointers name the set. A row's own
      * zone is named by its text. */
     char key[128 + sizeof zones];
-    int head = snprintf(key, 128, "%s/%s/", region, r->zone);
-    size_t len = (size_t)head;
+    size_t len = strnlen(region, 40), zone_len = strnlen(r->zone, 80); /* what was let in is shorter */
+    memcpy(key, region, len);
+    key[len++] = '/';
+    memcpy(key + len, r->zone, zone_len);
+    len += zone_len;
+    key[len++] = '/';
     if (!r->zone[0]) {
         memcpy(key + len, zones, n * sizeof *zones);
         len += n * sizeof *zones;
@@ -95,17 +113,17 @@ static void find_dims(struct upload *u)
 }
 
 /* CGW_ELIMIT names the field in diag.where: the row is refused, not the upload. */
-static int dims_of(struct upload *u, const struct who_row *r, int16_t out[STORE_DIMS_MAX],
-                   struct diag *diag)
+static int dims_of(struct upload *u, const struct batch *b, const struct who_row *r,
+                   int16_t out[STORE_DIMS_MAX], struct diag *diag)
 {
     struct field_value values[CGW_FIELDS_MAX];
     if (u->audience.n_dims && params_unpack(r->params, r->params_len, values, CGW_FIELDS_MAX) < 0)
         return diag_set(diag, CGW_EINVAL, "", "packed fields are damaged");
     for (size_t d = 0; d < u->audience.n_dims; d++) {
         out[d] = 0;
-        if (u->dim_field[d] < 0 || !values[u->dim_field[d]].len)
+        if (b->dim_field[d] < 0 || !values[b->dim_field[d]].len)
             continue;
-        const struct field_value *v = &values[u->dim_field[d]];
+        const struct field_value *v = &values[b->dim_field[d]];
         struct people_map *m = &u->dims[d];
         if (people_map_get(m, v->data, v->len, &out[d]))
             continue;
@@ -122,15 +140,23 @@ static int dims_of(struct upload *u, const struct who_row *r, int16_t out[STORE_
 /* ---- rows
  * ----------------------------------------------------------------------------------------------------------------------
  */
+static void add_reject(struct upload *u, const struct ingest_reject *reject)
+{
+    (void)pthread_mutex_lock(&u->rejects_lock);
+    people_rejects_add(&u->rejects, reject);
+    (void)pthread_mutex_unlock(&u->rejects_lock);
+}
+
 static void refuse(struct upload *u, uint64_t line, const char *column, const char *code,
                    const char *why)
 {
-    people_rejects_add(&u->rejects, &(struct ingest_reject){
-                                        .line = line, .column = column, .code = code, .text = why});
+    add_reject(u, &(struct ingest_reject){
+                      .line = line, .column = column, .code = code, .text = why});
     u->refused++;
 }
 
-static int spool_one(struct upload *u, const struct who_row *r, struct diag *diag)
+static int spool_one(struct upload *u, const struct batch *b, const struct who_row *r,
+                     struct diag *diag)
 {
     struct spool_row s = {.customer_id = r->customer_id,
                           .line = r->line,
@@ -140,7 +166,7 @@ static int spool_one(struct upload *u, const struct who_row *r, struct diag *dia
                           .params = r->params,
                           .params_len = r->params_len,
                           .n_dims = (uint32_t)u->audience.n_dims};
-    int rc = dims_of(u, r, s.dims, diag);
+    int rc = dims_of(u, b, r, s.dims, diag);
     if (rc == CGW_ELIMIT) {
         refuse(u, r->line, diag->where, "dimension_values", diag->text);
         return 0;
@@ -154,27 +180,38 @@ static int spool_one(struct upload *u, const struct who_row *r, struct diag *dia
     return rc;
 }
 
-static int flush(struct upload *u, struct diag *diag)
+static int take_batch(void *ctx, void *block, struct diag *diag)
 {
+    struct upload *u = ctx;
+    struct batch *b = block;
+    u->who.rows = b->rows;
+    u->who.n = b->n;
+    u->who.texts = &b->texts;
     int rc = who_resolve(&u->who, diag);
-    for (size_t i = 0; rc == 0 && i < u->who.n; i++) {
-        const struct who_row *r = &u->who.rows[i];
+    for (size_t i = 0; rc == 0 && i < b->n; i++) {
+        const struct who_row *r = &b->rows[i];
         if (r->refused)
             refuse(u, r->line, r->column, r->refused, r->why);
         else
-            rc = spool_one(u, r, diag);
+            rc = spool_one(u, b, r, diag);
     }
-    u->who.n = 0;
-    arena_done(&u->texts);
-    arena_init(&u->texts, BATCH_BYTES);
+    b->n = 0;
+    arena_done(&b->texts);
     return rc;
 }
 
-static const char *copy(struct upload *u, const char *s, bool *ok)
+static int pass_batch(struct upload *u, struct diag *diag)
+{
+    struct batch *b = relay_block(u->relay);
+    memcpy(b->dim_field, u->dim_field, sizeof b->dim_field);
+    return relay_pass(u->relay, diag);
+}
+
+static const char *copy(struct batch *b, const char *s, bool *ok)
 {
     if (!s[0])
         return "";
-    const char *c = arena_dup(&u->texts, s, strlen(s));
+    const char *c = arena_dup(&b->texts, s, strlen(s));
     *ok = *ok && c;
     return c;
 }
@@ -182,35 +219,37 @@ static const char *copy(struct upload *u, const char *s, bool *ok)
 static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
 {
     struct upload *u = ctx;
+    struct batch *b = relay_block(u->relay);
     find_dims(u);
     /* room for the largest row and for what a customer row adds to each row of the batch */
-    if (u->who.n == WHO_ROWS ||
-        u->texts.used + u->who.n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
-        int rc = flush(u, diag);
+    if (b->n == WHO_ROWS ||
+        b->texts.used + b->n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
+        int rc = pass_batch(u, diag);
         if (rc < 0)
             return rc;
+        b = relay_block(u->relay);
     }
     bool ok = true;
-    struct who_row *r = &u->who.rows[u->who.n];
+    struct who_row *r = &b->rows[b->n];
     *r = (struct who_row){.line = in->line,
-                          .msisdn = copy(u, in->msisdn, &ok),
-                          .email = copy(u, in->email, &ok),
-                          .external = u->req->scope.partner_id ? "" : copy(u, in->customer, &ok),
-                          .zone = copy(u, in->zone, &ok),
-                          .region = copy(u, in->region, &ok),
-                          .lang = copy(u, in->lang, &ok),
+                          .msisdn = copy(b, in->msisdn, &ok),
+                          .email = copy(b, in->email, &ok),
+                          .external = u->req->scope.partner_id ? "" : copy(b, in->customer, &ok),
+                          .zone = copy(b, in->zone, &ok),
+                          .region = copy(b, in->region, &ok),
+                          .lang = copy(b, in->lang, &ok),
                           .params_len = in->params_len};
-    r->params = arena_dup(&u->texts, in->params ? in->params : "", in->params_len);
+    r->params = arena_dup(&b->texts, in->params ? in->params : "", in->params_len);
     if (!ok || !r->params)
         return diag_set(diag, -ENOMEM, "", "out of memory");
     memcpy(r->number_region, in->number_region, sizeof r->number_region);
-    u->who.n++;
+    b->n++;
     return 0;
 }
 
 static void take_reject(void *ctx, const struct ingest_reject *reject)
 {
-    people_rejects_add(&((struct upload *)ctx)->rejects, reject);
+    add_reject(ctx, reject);
 }
 
 /* ---- the whole
@@ -221,7 +260,7 @@ static int open_all(struct upload *u, struct diag *diag)
     uint64_t max_bytes;
     const char *dir = people_scratch_dir(&max_bytes);
     uint32_t mask = u->audience.channel_mask;
-    arena_init(&u->texts, BATCH_BYTES);
+    (void)pthread_mutex_init(&u->rejects_lock, NULL);
     people_rejects_init(&u->rejects);
     people_map_init(&u->places, 16u << 20);
     for (size_t d = 0; d < STORE_DIMS_MAX; d++) {
@@ -229,9 +268,13 @@ static int open_all(struct upload *u, struct diag *diag)
         u->dim_field[d] = -1;
     }
     u->who.req = u->req;
-    u->who.texts = &u->texts;
     u->who.need_number = is_phone_only(mask);
     u->who.need_email = mask == 1u << CGW_CHANNEL_EMAIL;
+    u->batches = calloc(RELAY_BLOCKS, sizeof *u->batches);
+    if (!u->batches)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    for (size_t i = 0; i < RELAY_BLOCKS; i++)
+        arena_init(&u->batches[i].texts, BATCH_BYTES);
     int rc = store_people_any(u->req->db, &u->who.look_up, diag);
     if (rc < 0)
         return rc;
@@ -257,15 +300,32 @@ static void close_all(struct upload *u)
         people_map_done(&u->dims[d]);
     people_map_done(&u->places);
     people_rejects_done(&u->rejects);
-    arena_done(&u->texts);
+    (void)pthread_mutex_destroy(&u->rejects_lock);
+    for (size_t i = 0; u->batches && i < RELAY_BLOCKS; i++)
+        arena_done(&u->batches[i].texts);
+    free(u->batches);
     free(u);
+}
+
+/* The whole body through both sides. An error of the other side comes first: it met earlier rows. */
+static int feed(struct upload *u, struct diag *diag)
+{
+    void *each[RELAY_BLOCKS];
+    for (size_t i = 0; i < RELAY_BLOCKS; i++)
+        each[i] = &u->batches[i];
+    u->relay = relay_new(each, take_batch, u, diag);
+    if (!u->relay)
+        return diag->code;
+    int rc = people_feed(u->req->stream, u->in, diag);
+    if (rc == 0)
+        rc = pass_batch(u, diag);
+    int end = relay_end(TAKE(u->relay), diag);
+    return end < 0 ? end : rc;
 }
 
 static int read_all(struct upload *u, struct diag *diag)
 {
-    int rc = people_feed(u->req->stream, u->in, diag);
-    if (rc == 0)
-        rc = flush(u, diag);
+    int rc = feed(u, diag);
     struct spool_counts kept;
     spool_counts(u->spool, &kept);
     if (rc == 0 && !kept.put)
