@@ -249,6 +249,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/api_keys.c \
 	core/api/handlers/audiences.c \
 	core/api/handlers/audiences.h \
+	core/api/handlers/audiences_batch.c \
+	core/api/handlers/audiences_upload.h \
 	core/api/handlers/audiences_upload.c \
 	core/api/handlers/audiences_who.c \
 	core/api/handlers/audiences_who.h \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay.c - see relay.h. A block belongs to the filling side until it is counted in `passed`, to the
- * taking side until it is counted in `taken`. */
+/* relay.c - see relay.h. A block belongs to the filling side until it is counted in `passed`, to
+ * the taking side until it is counted in `taken`. */
 #include "base/relay.h"
 
 #include <errno.h>

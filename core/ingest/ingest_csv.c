@@ -219,7 +219,8 @@ static int newline(struct ingest *in, char ch, struct diag *diag)
 /* The bytes from data on that are nothing but part of a plain cell, taken at once. */
 static size_t take_run(struct csv_stage *c, const char *data, size_t len)
 {
-    static const bool ends[256] = {[0] = true, ['"'] = true, [','] = true, ['\n'] = true, ['\r'] = true};
+    static const bool ends[256] = {
+        [0] = true, ['"'] = true, [','] = true, ['\n'] = true, ['\r'] = true};
     size_t n = 0, room = INGEST_ROW_MAX - c->raw;
     while (n < len && n < room && !ends[(uint8_t)data[n]])
         n++;

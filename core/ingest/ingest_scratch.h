@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ingest_scratch.h - private to core/ingest: files without a name, and what their faults are called.
+/* ingest_scratch.h - private to core/ingest: files without a name, and what their faults are
+ * called.
  */
 #ifndef INGEST_INGEST_SCRATCH_H
 #define INGEST_INGEST_SCRATCH_H

@@ -212,7 +212,8 @@ static int map_part(struct spool *s, struct part_file *p, struct diag *diag)
     return 0;
 }
 
-/* True: the lines ascend, as they do unless somebody put rows in another order than they stood in. */
+/* True: the lines ascend, as they do unless somebody put rows in another order than they stood in.
+ */
 static bool build_index(struct spool *s, uint64_t rows)
 {
     struct record r;
@@ -233,8 +234,7 @@ static bool build_index(struct spool *s, uint64_t rows)
 }
 
 static void tell_duplicate(struct spool *s, const struct sort_row *kept,
-                           const struct sort_row *dropped,
-                           ingest_reject_fn duplicate, void *ctx)
+                           const struct sort_row *dropped, ingest_reject_fn duplicate, void *ctx)
 {
     char text[CGW_DIAG_MAX];
     s->counts.duplicates++;

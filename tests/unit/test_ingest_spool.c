@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_ingest_spool.c - scratch files: order, deduplication, bounds, a full disk; rows and bare ids. */
+/* test_ingest_spool.c - scratch files: order, deduplication, bounds, a full disk; rows and bare
+ * ids. */
 #include "ingest/ingest_spool.h"
 
 #include "ingest/ingest_ids.h"

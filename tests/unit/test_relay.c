@@ -31,9 +31,9 @@ static int take(void *ctx, void *block, struct diag *diag)
     for (volatile int i = 0; i < (int)(b->number % 7) * 100; i++)
         ; /* now one side is the slower one, now the other */
     atomic_store(&b->taking, false);
-    return j->fail_at == b->number ? diag_set(diag, CGW_ELIMIT, "here", "block %d is too much",
-                                              (int)b->number)
-                                   : 0;
+    return j->fail_at == b->number
+               ? diag_set(diag, CGW_ELIMIT, "here", "block %d is too much", (int)b->number)
+               : 0;
 }
 
 static struct relay *begin(struct job *j, int64_t fail_at)

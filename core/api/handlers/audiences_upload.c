@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* audiences_upload.c - PUT /audiences/{id}/recipients: body -> rows -> customers and places ->
  * scratch by part -> one transaction. Rows are judged one by one; the upload as a whole is kept or
- * not. Rows are read and judged on the worker's thread; batches of them become customers, places and
- * scratch beside it (base/relay.h), which has the connection to itself meanwhile. Order and slices:
- * store_audience.h. */
+ * not. Rows are read and judged on the worker's thread; batches of them become customers, places
+ * and scratch beside it (base/relay.h), which has the connection to itself meanwhile. Order and
+ * slices: store_audience.h. */
 #include "api/handlers/audiences.h"
-#include "api/handlers/audiences_who.h"
-#include "api/handlers/people.h"
+#include "api/handlers/audiences_upload.h"
 
 #include "base/metrics.h"
-#include "base/relay.h"
-#include "ingest/ingest_spool.h"
 #include "store/store_customer.h"
-#include "store/store_place.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,80 +18,9 @@
 #define FILL_BYTES 512u       /* what a customer row may add to a row */
 #define DIM_BYTES (32u << 20) /* distinct values of one breakdown field */
 
-struct batch {
-    size_t n;
-    struct who_row rows[WHO_ROWS];
-    struct arena texts;
-    int32_t dim_field[STORE_DIMS_MAX]; /* position among the fields of its rows, -1 not seen */
-};
-
-struct upload {
-    struct api_request *req;
-    struct store_audience audience;
-    struct ingest *in;   /* owned */
-    struct spool *spool; /* owned */
-    struct people_rejects rejects;
-    pthread_mutex_t rejects_lock; /* both sides refuse rows */
-    int32_t dim_field[STORE_DIMS_MAX]; /* position among the upload's fields, -1 not seen */
-    uint32_t fields_seen;
-    struct batch *batches; /* owned, RELAY_BLOCKS */
-    struct relay *relay;
-    /* the relay's side until all is read */
-    struct people_map places;
-    struct people_map dims[STORE_DIMS_MAX];
-    struct who who;
-    uint64_t refused;  /* rows refused here, not by the parser */
-    bool spool_failed; /* rc came from the scratch files */
-};
-
 static bool is_phone_only(uint32_t mask)
 {
     return !(mask & 1u << CGW_CHANNEL_EMAIL);
-}
-
-/* ---- places and breakdown fields
- * --------------------------------------------------------------------------------------------- */
-/* Zone of the row, else of the customer, else of the region, else every zone the number may be in:
- * later a campaign is closed for the person when any of them is. A list that was cut counts as
- * unknown. */
-static uint32_t zones_of(const struct who_row *r, const char *zones[STORE_PLACE_ZONES_MAX])
-{
-    uint32_t n = 0;
-    if (r->zone[0]) {
-        zones[0] = r->zone;
-        return 1;
-    }
-    if (r->region[0])
-        n = address_region_zones(r->region, zones, STORE_PLACE_ZONES_MAX);
-    if (!n && r->msisdn[0])
-        n = address_zones(r->msisdn, zones, STORE_PLACE_ZONES_MAX);
-    return n > STORE_PLACE_ZONES_MAX ? 0 : n;
-}
-
-static int place_of(struct upload *u, const struct who_row *r, int16_t *ret, struct diag *diag)
-{
-    const char *zones[STORE_PLACE_ZONES_MAX];
-    const char *region = r->region[0] ? r->region : r->number_region;
-    uint32_t n = zones_of(r, zones);
-    /* Zone names of tables live as long as the process: their pointers name the set. A row's own
-     * zone is named by its text. */
-    char key[128 + sizeof zones];
-    size_t len = strnlen(region, 40), zone_len = strnlen(r->zone, 80); /* what was let in is shorter */
-    memcpy(key, region, len);
-    key[len++] = '/';
-    memcpy(key + len, r->zone, zone_len);
-    len += zone_len;
-    key[len++] = '/';
-    if (!r->zone[0]) {
-        memcpy(key + len, zones, n * sizeof *zones);
-        len += n * sizeof *zones;
-    }
-    if (people_map_get(&u->places, key, len, ret))
-        return 0;
-    int rc = store_place_get(u->req->db, region, zones, n, ret, diag);
-    if (rc == 0 && people_map_put(&u->places, key, len, *ret) < 0)
-        rc = diag_set(diag, CGW_ELIMIT, "", "the upload names too many places");
-    return rc;
 }
 
 static void find_dims(struct upload *u)
@@ -110,94 +34,6 @@ static void find_dims(struct upload *u)
         for (uint32_t f = 0; f < n; f++)
             if (!strcmp(names[f], u->audience.dims[d]))
                 u->dim_field[d] = (int32_t)f;
-}
-
-/* CGW_ELIMIT names the field in diag.where: the row is refused, not the upload. */
-static int dims_of(struct upload *u, const struct batch *b, const struct who_row *r,
-                   int16_t out[STORE_DIMS_MAX], struct diag *diag)
-{
-    struct field_value values[CGW_FIELDS_MAX];
-    if (u->audience.n_dims && params_unpack(r->params, r->params_len, values, CGW_FIELDS_MAX) < 0)
-        return diag_set(diag, CGW_EINVAL, "", "packed fields are damaged");
-    for (size_t d = 0; d < u->audience.n_dims; d++) {
-        out[d] = 0;
-        if (b->dim_field[d] < 0 || !values[b->dim_field[d]].len)
-            continue;
-        const struct field_value *v = &values[b->dim_field[d]];
-        struct people_map *m = &u->dims[d];
-        if (people_map_get(m, v->data, v->len, &out[d]))
-            continue;
-        if (m->n >= STORE_DIM_VALUES_MAX ||
-            people_map_put(m, v->data, v->len, (int16_t)(m->n + 1)) < 0)
-            return diag_set(diag, CGW_ELIMIT, u->audience.dims[d],
-                            "the breakdown field has more than %d different values",
-                            STORE_DIM_VALUES_MAX);
-        out[d] = (int16_t)m->n;
-    }
-    return 0;
-}
-
-/* ---- rows
- * ----------------------------------------------------------------------------------------------------------------------
- */
-static void add_reject(struct upload *u, const struct ingest_reject *reject)
-{
-    (void)pthread_mutex_lock(&u->rejects_lock);
-    people_rejects_add(&u->rejects, reject);
-    (void)pthread_mutex_unlock(&u->rejects_lock);
-}
-
-static void refuse(struct upload *u, uint64_t line, const char *column, const char *code,
-                   const char *why)
-{
-    add_reject(u, &(struct ingest_reject){
-                      .line = line, .column = column, .code = code, .text = why});
-    u->refused++;
-}
-
-static int spool_one(struct upload *u, const struct batch *b, const struct who_row *r,
-                     struct diag *diag)
-{
-    struct spool_row s = {.customer_id = r->customer_id,
-                          .line = r->line,
-                          .address = r->msisdn,
-                          .email = r->email,
-                          .lang = r->lang,
-                          .params = r->params,
-                          .params_len = r->params_len,
-                          .n_dims = (uint32_t)u->audience.n_dims};
-    int rc = dims_of(u, b, r, s.dims, diag);
-    if (rc == CGW_ELIMIT) {
-        refuse(u, r->line, diag->where, "dimension_values", diag->text);
-        return 0;
-    }
-    if (rc == 0)
-        rc = place_of(u, r, &s.place, diag);
-    if (rc < 0)
-        return rc;
-    rc = spool_put(u->spool, &s, diag);
-    u->spool_failed = rc < 0;
-    return rc;
-}
-
-static int take_batch(void *ctx, void *block, struct diag *diag)
-{
-    struct upload *u = ctx;
-    struct batch *b = block;
-    u->who.rows = b->rows;
-    u->who.n = b->n;
-    u->who.texts = &b->texts;
-    int rc = who_resolve(&u->who, diag);
-    for (size_t i = 0; rc == 0 && i < b->n; i++) {
-        const struct who_row *r = &b->rows[i];
-        if (r->refused)
-            refuse(u, r->line, r->column, r->refused, r->why);
-        else
-            rc = spool_one(u, b, r, diag);
-    }
-    b->n = 0;
-    arena_done(&b->texts);
-    return rc;
 }
 
 static int pass_batch(struct upload *u, struct diag *diag)
@@ -222,8 +58,7 @@ static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
     struct batch *b = relay_block(u->relay);
     find_dims(u);
     /* room for the largest row and for what a customer row adds to each row of the batch */
-    if (b->n == WHO_ROWS ||
-        b->texts.used + b->n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
+    if (b->n == WHO_ROWS || b->texts.used + b->n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
         int rc = pass_batch(u, diag);
         if (rc < 0)
             return rc;
@@ -249,7 +84,7 @@ static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
 
 static void take_reject(void *ctx, const struct ingest_reject *reject)
 {
-    add_reject(ctx, reject);
+    upload_reject(ctx, reject);
 }
 
 /* ---- the whole
@@ -307,13 +142,14 @@ static void close_all(struct upload *u)
     free(u);
 }
 
-/* The whole body through both sides. An error of the other side comes first: it met earlier rows. */
+/* The whole body through both sides. An error of the other side comes first: it met earlier rows.
+ */
 static int feed(struct upload *u, struct diag *diag)
 {
     void *each[RELAY_BLOCKS];
     for (size_t i = 0; i < RELAY_BLOCKS; i++)
         each[i] = &u->batches[i];
-    u->relay = relay_new(each, take_batch, u, diag);
+    u->relay = relay_new(each, upload_take_batch, u, diag);
     if (!u->relay)
         return diag->code;
     int rc = people_feed(u->req->stream, u->in, diag);

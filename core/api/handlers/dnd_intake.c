@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dnd_intake.c - see dnd_intake.h. Rows are read and judged on the worker's thread; hashing and
- * writing goes on beside it (base/relay.h), which has the connection and the scratch files to itself
- * meanwhile. No SQL here. */
+ * writing goes on beside it (base/relay.h), which has the connection and the scratch files to
+ * itself meanwhile. No SQL here. */
 #include "api/handlers/dnd_intake.h"
 
 #include "base/relay.h"
@@ -88,7 +88,8 @@ static int open_people(struct intake *k, bool short_way, struct diag *diag)
     return k->ids ? 0 : diag->code;
 }
 
-/* The whole body through both sides. An error of the other side comes first: it met earlier rows. */
+/* The whole body through both sides. An error of the other side comes first: it met earlier rows.
+ */
 static int feed(struct intake *k, struct diag *diag)
 {
     auto_free struct block *blocks = calloc(RELAY_BLOCKS, sizeof *blocks);
