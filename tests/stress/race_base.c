@@ -97,8 +97,7 @@ static void race_relay(void)
             abort();
     }
     int rc = relay_end(r, &d); /* from here on `next` is ours again */
-    ok(rc == 0 && next == EACH, "a relay's blocks are taken once and in order",
-       (long long)next);
+    ok(rc == 0 && next == EACH, "a relay's blocks are taken once and in order", (long long)next);
 }
 
 /* ---- in flight: a token finds its own contact until it is released, then never again --------- */
