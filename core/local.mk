@@ -16,6 +16,8 @@ core_libcgwcore_a_SOURCES = \
 	core/base/log.h \
 	core/base/metrics.c \
 	core/base/metrics.h \
+	core/base/relay.c \
+	core/base/relay.h \
 	core/base/ring.c \
 	core/base/ring.h \
 	core/base/sha256.c \
@@ -83,6 +85,12 @@ core_libcgwcore_a_SOURCES = \
 	core/ingest/ingest_int.h \
 	core/ingest/ingest_ndjson.c \
 	core/ingest/ingest_row.c \
+	core/ingest/ingest_ids.c \
+	core/ingest/ingest_ids.h \
+	core/ingest/ingest_scratch.c \
+	core/ingest/ingest_scratch.h \
+	core/ingest/ingest_sort.c \
+	core/ingest/ingest_sort.h \
 	core/ingest/ingest_spool.c \
 	core/ingest/ingest_spool.h \
 	core/media/media.c \
@@ -242,6 +250,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/api_keys.c \
 	core/api/handlers/audiences.c \
 	core/api/handlers/audiences.h \
+	core/api/handlers/audiences_batch.c \
+	core/api/handlers/audiences_upload.h \
 	core/api/handlers/audiences_upload.c \
 	core/api/handlers/audiences_who.c \
 	core/api/handlers/audiences_who.h \
@@ -257,6 +267,8 @@ core_libcgwcore_a_SOURCES = \
 	core/api/handlers/decisions.c \
 	core/api/handlers/dispatch.c \
 	core/api/handlers/dnd.c \
+	core/api/handlers/dnd_intake.c \
+	core/api/handlers/dnd_intake.h \
 	core/api/handlers/media.c \
 	core/api/handlers/media.h \
 	core/api/handlers/people.c \

@@ -58,6 +58,11 @@ static enum address_fault read_written(const char *text, size_t len, struct writ
     while (len) {
         uint32_t c;
         char digit = 0;
+        if (*text >= '0' && *text <= '9' && w->len < WRITTEN_DIGITS_MAX) { /* nearly all of it */
+            w->text[w->len++] = *text++;
+            len--;
+            continue;
+        }
         size_t n = utf8_next(text, len, &c);
         if (!n)
             return ADDRESS_LETTERS;

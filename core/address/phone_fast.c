@@ -26,7 +26,9 @@
 
 struct code_table { /* one country code */
     const struct phone_plan *const *plans;
-    uint32_t n_plans, code;
+    uint32_t n_plans;
+    char code[5]; /* in digits */
+    size_t code_len;
     struct phone_dfa dfa; /* over the national number */
 };
 #define PREFIX_INTERNATIONAL 1u
@@ -102,7 +104,7 @@ static struct code_table *code_build(uint32_t code)
     struct code_table *t = calloc(1, sizeof *t);
     if (!t)
         return &absent_code;
-    t->code = code;
+    t->code_len = (size_t)snprintf(t->code, sizeof t->code, "%u", code % CODES);
     t->n_plans = phone_lib_plans(code, &t->plans);
     for (uint32_t p = 0; p < t->n_plans && t->n_plans <= PLANS_MAX; p++) {
         const struct phone_plan *plan = t->plans[p];
@@ -236,9 +238,12 @@ static bool answer(const struct code_table *t, uint64_t verdict, const char *nsn
     if (!plan)
         return false;
     const char *region = t->plans[plan - 1]->region;
-    int n = snprintf(ret->e164, sizeof ret->e164, "+%u%.*s", t->code, (int)len, nsn);
-    if (n < 0 || (size_t)n >= sizeof ret->e164)
+    if (1 + t->code_len + len >= sizeof ret->e164)
         return false;
+    ret->e164[0] = '+';
+    memcpy(ret->e164 + 1, t->code, t->code_len);
+    memcpy(ret->e164 + 1 + t->code_len, nsn, len);
+    ret->e164[1 + t->code_len + len] = 0;
     memset(ret->region, 0, sizeof ret->region);
     if (strlen(region) == 2)
         memcpy(ret->region, region, 2);
@@ -303,7 +308,6 @@ static bool parse_with_code(const struct code_table *t, const struct region_tabl
 static bool parse_national(const char *digits, size_t len, const char *region,
                            struct phone_number *ret)
 {
-    char code[8];
     const struct region_table *r = region_get(region);
     if (!r)
         return false;
@@ -316,9 +320,8 @@ static bool parse_national(const char *digits, size_t len, const char *region,
     struct code_table *t = code_get(r->plan->country_code);
     if (!t)
         return false;
-    int code_len = snprintf(code, sizeof code, "%u", t->code);
-    if (code_len > 0 && len > (size_t)code_len && !memcmp(digits, code, (size_t)code_len))
-        return parse_with_code(t, r, digits, len, (size_t)code_len, ret);
+    if (len > t->code_len && !memcmp(digits, t->code, t->code_len))
+        return parse_with_code(t, r, digits, len, t->code_len, ret);
     if (prefixes & PREFIX_NATIONAL) {
         size_t cut = strlen(r->strip);
         if (!cut || len <= cut || memcmp(digits, r->strip, cut) != 0)

@@ -59,6 +59,11 @@ bool utf8_valid(const char *s, size_t len)
                 continue;
             }
         }
+        if (!(*s & 0x80)) {
+            s++;
+            len--;
+            continue;
+        }
         uint32_t c;
         size_t n = utf8_next(s, len, &c);
         if (!n)

@@ -33,8 +33,14 @@ void dbc_row(struct db_copy *c, int16_t fields)
 
 static void fixed(struct db_copy *c, uint64_t v, size_t bytes)
 {
-    be_put(&c->b, bytes, 4);
-    be_put(&c->b, v, bytes);
+    uint32_t len = htobe32((uint32_t)bytes);
+    uint64_t value = htobe64(v << (8 * (8 - bytes)));
+    if (!buf_reserve(&c->b, sizeof len + sizeof value))
+        return;
+    char *at = c->b.data + c->b.len;
+    memcpy(at, &len, sizeof len);
+    memcpy(at + sizeof len, &value, sizeof value); /* what is behind bytes is written over */
+    c->b.len += sizeof len + bytes;
 }
 
 void dbc_null(struct db_copy *c)

@@ -124,6 +124,9 @@ bool csv_is_header_again(const struct ingest *in)
 {
     const struct csv_stage *c = &in->u.csv;
     char name[INGEST_FIELD_NAME_MAX + 1];
+    char first = c->text[c->off[0]];
+    if (first == '+' || (first >= '0' && first <= '9')) /* no name begins so, numbers do */
+        return false;
     for (uint32_t i = 0; i < c->n_columns; i++) {
         int t = c->target[i];
         if (!header_name(c, i, name))

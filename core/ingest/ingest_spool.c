@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ingest_spool.c - see ingest_spool.h. Records are written through one buffer per part and read
  * back through a private mapping, so that memory holds an index of one part and nothing else. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* O_TMPFILE, mkostemp */
-#endif
 #include "ingest/ingest_spool.h"
 
 #include "base/file.h"
+#include "ingest/ingest_scratch.h"
+#include "ingest/ingest_sort.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536u
+#define AHEAD 8u
 #define RECORD_MAX                                                                                 \
     (sizeof(struct record) + 2u * ADDRESS_TEXT_MAX + SPOOL_LANG_MAX + 1u + PARAMS_MAX)
 
@@ -30,13 +28,6 @@ struct record {
     int16_t place;
     int16_t dims[SPOOL_DIMS_MAX];
     uint8_t n_dims, address_len, lang_len, email_len;
-};
-
-struct index {
-    int64_t customer_id;
-    uint64_t line;
-    uint64_t off;
-    int16_t place;
 };
 
 struct part_file {
@@ -53,7 +44,7 @@ struct spool {
     struct spool_counts counts;
     char *map; /* owned mapping of the loaded part */
     size_t map_len;
-    struct index *index; /* owned */
+    struct sort_row *index, *spare; /* owned; as many rows each */
     uint64_t n_index, next;
 };
 
@@ -61,41 +52,10 @@ struct spool {
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-static int file_fault(int err, const char *what, struct diag *diag)
-{
-    if (err == ENOSPC || err == EDQUOT || err == EFBIG)
-        return diag_set(
-            diag, CGW_ELIMIT, "",
-            "The disk for scratch files is full; free space or name another spool directory.");
-    return diag_set(diag, -err, "", "A scratch file could not be %s: %s.", what, strerror(err));
-}
-
-/* O_TMPFILE has no name at any time; where the filesystem lacks it, a name lives for a moment. */
-static int open_scratch(const char *dir, struct diag *diag)
-{
-    char path[4096];
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-        /* cppcheck-suppress resourceLeak ; the caller's, or -1 */
-        return fd >= 0 ? fd : file_fault(errno, "made", diag);
-    int n = snprintf(path, sizeof path, "%s/upload.XXXXXX", dir);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return diag_set(diag, -ENAMETOOLONG, "", "The spool directory's name is too long.");
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return file_fault(errno, "made", diag);
-    (void)unlink(path);
-    return fd;
-}
-
 struct spool *spool_new(const char *dir, uint64_t max_bytes, struct diag *diag)
 {
-    struct stat st;
-    if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || access(dir, W_OK | X_OK) < 0) {
-        (void)diag_set(diag, -ENOTDIR, dir,
-                       "The spool directory does not exist or cannot be written.");
+    if (scratch_check(dir, diag) < 0)
         return NULL;
-    }
     struct spool *s = calloc(1, sizeof *s);
     char *copy = strdup(dir);
     if (!s || !copy) {
@@ -116,12 +76,12 @@ static int flush(struct spool *s, struct part_file *p, struct diag *diag)
     if (!p->buffered)
         return 0;
     if (p->fd < 0)
-        p->fd = open_scratch(s->dir, diag);
+        p->fd = scratch_open(s->dir, diag);
     if (p->fd < 0)
         return p->fd;
     int rc = file_write(p->fd, p->buffer, p->buffered);
     if (rc < 0)
-        return file_fault(-rc, "written", diag);
+        return scratch_fault(-rc, "written", diag);
     p->buffered = 0;
     return 0;
 }
@@ -194,9 +154,10 @@ static void unload(struct spool *s)
     if (s->map)
         (void)munmap(s->map, s->map_len);
     free(s->index);
+    free(s->spare);
     s->map = NULL;
     s->map_len = 0;
-    s->index = NULL;
+    s->index = s->spare = NULL;
     s->n_index = s->next = 0;
 }
 
@@ -220,20 +181,13 @@ static size_t record_at(const struct spool *s, uint64_t off, struct record *ret)
     return sizeof *ret + ret->address_len + ret->email_len + ret->lang_len + ret->params_len + 4;
 }
 
-static int by_customer_line(const void *pa, const void *pb)
-{
-    const struct index *a = pa, *b = pb;
-    if (a->customer_id != b->customer_id)
-        return a->customer_id < b->customer_id ? -1 : 1;
-    return (a->line > b->line) - (a->line < b->line);
-}
+#define PLACE_BIAS 32768 /* places are signed, keys are not */
 
-static int by_place_customer(const void *pa, const void *pb)
+static void sort_index(struct spool *s, size_t key_at)
 {
-    const struct index *a = pa, *b = pb;
-    if (a->place != b->place)
-        return a->place < b->place ? -1 : 1;
-    return (a->customer_id > b->customer_id) - (a->customer_id < b->customer_id);
+    struct sort_row *sorted = sort_rows(s->index, s->spare, (size_t)s->n_index, key_at);
+    s->spare = sorted == s->index ? s->spare : s->index;
+    s->index = sorted;
 }
 
 static int map_part(struct spool *s, struct part_file *p, struct diag *diag)
@@ -247,31 +201,40 @@ static int map_part(struct spool *s, struct part_file *p, struct diag *diag)
     void *m = mmap(NULL, s->map_len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, p->fd, 0);
     if (m == MAP_FAILED) {
         s->map_len = 0;
-        return file_fault(errno, "read", diag);
+        return scratch_fault(errno, "read", diag);
     }
     s->map = m;
     s->index = malloc((size_t)p->rows * sizeof *s->index);
-    if (!s->index)
+    s->spare = malloc((size_t)p->rows * sizeof *s->spare);
+    if (!s->index || !s->spare)
         return diag_set(diag, -ENOMEM, "", "No memory to sort %llu rows.",
                         (unsigned long long)p->rows);
     return 0;
 }
 
-static void build_index(struct spool *s, uint64_t rows)
+/* True: the lines ascend, as they do unless somebody put rows in another order than they stood in.
+ */
+static bool build_index(struct spool *s, uint64_t rows)
 {
     struct record r;
-    uint64_t off = 0;
+    uint64_t off = 0, last = 0;
+    bool ascending = true;
     for (uint64_t i = 0; i < rows; i++) {
         size_t size = record_at(s, off, &r);
-        s->index[i] = (struct index){
-            .customer_id = r.customer_id, .line = r.line, .off = off, .place = r.place};
+        s->index[i] = (struct sort_row){.customer_id = (uint64_t)r.customer_id,
+                                        .line = r.line,
+                                        .off = off,
+                                        .place = (uint64_t)(r.place + PLACE_BIAS)};
         off += size;
+        ascending = ascending && r.line >= last;
+        last = r.line;
     }
     s->n_index = rows;
+    return ascending;
 }
 
-static void tell_duplicate(struct spool *s, const struct index *kept, const struct index *dropped,
-                           ingest_reject_fn duplicate, void *ctx)
+static void tell_duplicate(struct spool *s, const struct sort_row *kept,
+                           const struct sort_row *dropped, ingest_reject_fn duplicate, void *ctx)
 {
     char text[CGW_DIAG_MAX];
     s->counts.duplicates++;
@@ -283,10 +246,10 @@ static void tell_duplicate(struct spool *s, const struct index *kept, const stru
                        .line = dropped->line, .column = "", .code = "duplicate", .text = text});
 }
 
+/* In (customer, line) order. */
 static void drop_duplicates(struct spool *s, ingest_reject_fn duplicate, void *ctx)
 {
     uint64_t keep = 0;
-    qsort(s->index, (size_t)s->n_index, sizeof *s->index, by_customer_line);
     for (uint64_t i = 0; i < s->n_index; i++) {
         if (keep && s->index[keep - 1].customer_id == s->index[i].customer_id)
             tell_duplicate(s, &s->index[keep - 1], &s->index[i], duplicate, ctx);
@@ -319,10 +282,12 @@ int spool_load(struct spool *s, uint32_t part, ingest_reject_fn duplicate, void 
         unload(s);
         return rc;
     }
-    build_index(s, p->rows);
+    if (!build_index(s, p->rows)) /* sorting is stable: what is in order already stays so */
+        sort_index(s, offsetof(struct sort_row, line));
+    sort_index(s, offsetof(struct sort_row, customer_id));
     drop_duplicates(s, duplicate, ctx);
-    if (!one_place(s)) /* rows of one place are in customer order already */
-        qsort(s->index, (size_t)s->n_index, sizeof *s->index, by_place_customer);
+    if (!one_place(s))
+        sort_index(s, offsetof(struct sort_row, place));
     return 0;
 }
 
@@ -337,6 +302,8 @@ bool spool_next(struct spool *s, struct spool_row *ret)
     if (s->next == s->n_index)
         return false;
     uint64_t off = s->index[s->next++].off;
+    if (s->next + AHEAD < s->n_index) /* records lie as the upload had them, anywhere by customer */
+        __builtin_prefetch(s->map + s->index[s->next + AHEAD].off);
     (void)record_at(s, off, &r);
     const char *address = s->map + off + sizeof r, *email = address + r.address_len + 1,
                *lang = email + r.email_len + 1;

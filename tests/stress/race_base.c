@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* race_base.c - ring, in-flight table and metrics from several threads. Source documents:
- * base/ring.h, dispatch/inflight.h, base/metrics.h. */
+/* race_base.c - ring, relay, in-flight table and metrics from several threads. Source documents:
+ * base/ring.h, base/relay.h, dispatch/inflight.h, base/metrics.h. */
 #include "base/metrics.h"
+#include "base/relay.h"
 #include "base/ring.h"
 #include "dispatch/inflight.h"
 #include "race.h"
@@ -67,6 +68,36 @@ static void race_ring(void)
        "a ring gives back as many items as it took", atomic_load(&taken_n));
     ok(atomic_load(&put_sum) == atomic_load(&taken_sum), "and the same ones", 0);
     ring_done(&ring);
+}
+
+/* ---- relay: blocks are plain memory, so a block that both sides touch is seen ---------------- */
+static int take_number(void *ctx, void *block, struct diag *diag)
+{
+    uint64_t *next = ctx, *number = block;
+    (void)diag;
+    if (*number == *next)
+        (*next)++;
+    *number = UINT64_MAX;
+    return 0;
+}
+
+static void race_relay(void)
+{
+    uint64_t block[RELAY_BLOCKS] = {0}, next = 0;
+    void *each[RELAY_BLOCKS];
+    struct diag d = {0};
+    for (size_t i = 0; i < RELAY_BLOCKS; i++)
+        each[i] = &block[i];
+    struct relay *r = relay_new(each, take_number, &next, &d);
+    if (!r)
+        abort();
+    for (uint64_t i = 0; i < EACH; i++) {
+        *(uint64_t *)relay_block(r) = i;
+        if (relay_pass(r, &d) < 0)
+            abort();
+    }
+    int rc = relay_end(r, &d); /* from here on `next` is ours again */
+    ok(rc == 0 && next == EACH, "a relay's blocks are taken once and in order", (long long)next);
 }
 
 /* ---- in flight: a token finds its own contact until it is released, then never again --------- */
@@ -159,6 +190,7 @@ static void race_metrics(void)
 int main(void)
 {
     race_ring();
+    race_relay();
     race_inflight();
     race_metrics();
     return race_end();

@@ -16,6 +16,7 @@ unit_tests = \
 	tests/unit/test_optout \
 	tests/unit/test_policy \
 	tests/unit/test_refmap \
+	tests/unit/test_relay \
 	tests/unit/test_routing \
 	tests/unit/test_task
 
@@ -58,6 +59,9 @@ tests_unit_test_optout_LDADD = $(TEST_LIBS)
 # the registry is a table in the test: of the library only what routing.c itself needs
 tests_unit_test_refmap_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_refmap_LDADD = $(TEST_LIBS)
+
+tests_unit_test_relay_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_relay_LDADD = $(TEST_LIBS)
 
 tests_unit_test_routing_SOURCES = tests/unit/test_routing.c core/dispatch/routing.c
 tests_unit_test_routing_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_ingest_spool.c - scratch files: order, deduplication, bounds, a full disk. */
+/* test_ingest_spool.c - scratch files: order, deduplication, bounds, a full disk; rows and bare
+ * ids. */
 #include "ingest/ingest_spool.h"
+
+#include "ingest/ingest_ids.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -71,7 +74,7 @@ Test(spool, gives_every_part_back_sorted_and_whole)
     for (uint64_t i = 1; i <= ROWS; i++) {
         char params[64];
         (void)snprintf(params, sizeof params, "v%llu\x1fx", (unsigned long long)i);
-        put(s, id_of(i), (int16_t)(i % 3), i, params);
+        put(s, id_of(i), (int16_t)((int)(i % 3) - 1), i, params);
     }
     static unsigned char seen[ROWS + 1];
     for (uint32_t part = 0; part < CUSTOMER_PARTS; part++) {
@@ -91,7 +94,7 @@ Test(spool, gives_every_part_back_sorted_and_whole)
             cr_expect_str_eq(r.address, want);
             cr_expect_str_eq(r.email, r.line % 5 ? "" : "somebody@example.com");
             cr_expect_str_eq(r.lang, r.line % 2 ? "zh-CN" : "");
-            cr_expect_eq(r.place, (int16_t)(r.line % 3));
+            cr_expect_eq(r.place, (int16_t)((int)(r.line % 3) - 1));
             cr_expect_eq(r.customer_id, id_of(r.line));
             cr_assert_eq(r.n_dims, r.line % 9);
             for (uint32_t i = 0; i < r.n_dims; i++)
@@ -197,4 +200,75 @@ Test(spool, says_that_the_disk_is_full)
     cr_expect_eq(rc, CGW_ELIMIT);
     cr_expect(strstr(why.text, "full"), "%s", why.text);
     spool_free(s);
+}
+
+/* ---- ids alone */
+Test(spool, gives_ids_back_in_order_and_once)
+{
+    enum { IDS = 300000, DIFFERENT = 200000 };
+    struct diag why = {0};
+    struct ids *s = ids_new(dir, UINT64_C(1) << 30, &why);
+    cr_assert(s, "%s", why.text);
+    for (uint64_t i = 0; i < IDS; i++)
+        cr_assert_eq(ids_put(s, id_of(i % DIFFERENT), &why), 0, "%s", why.text);
+    cr_expect_eq(ids_count(s), IDS);
+    uint64_t n = 0, sum = 0, want = 0;
+    for (uint64_t i = 0; i < DIFFERENT; i++)
+        want += (uint64_t)id_of(i);
+    for (uint32_t part = 0; part < CUSTOMER_PARTS; part++) {
+        int64_t id, before = -1;
+        cr_assert_eq(ids_load(s, part, &why), 0, "%s", why.text);
+        for (; ids_next(s, &id); before = id) {
+            cr_assert(id > before && customer_part(id) == part);
+            sum += (uint64_t)id;
+            n++;
+        }
+    }
+    cr_expect(n == DIFFERENT && sum == want);
+    cr_expect_eq(ids_load(s, CUSTOMER_PARTS, &why), CGW_EINVAL);
+    ids_free(s);
+}
+
+Test(spool, sorts_ids_of_every_size)
+{
+    static const int64_t some[] = {INT64_MAX - 63, 0, 64, 64, 1 << 20, 0, INT64_C(1) << 40};
+    static const int64_t want[] = {0, 64, 1 << 20, INT64_C(1) << 40, INT64_MAX - 63};
+    struct diag why = {0};
+    struct ids *s = ids_new(dir, 1 << 20, &why);
+    int64_t id;
+    for (size_t i = 0; i < ARRAY_LEN(some); i++)
+        cr_assert_eq(ids_put(s, some[i], &why), 0);
+    cr_expect_eq(ids_put(s, -1, &why), CGW_EINVAL);
+    cr_assert_eq(ids_load(s, 0, &why), 0);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        cr_expect(ids_next(s, &id) && id == want[i]);
+    cr_expect_not(ids_next(s, &id));
+    cr_assert_eq(ids_load(s, 1, &why), 0);
+    cr_expect_not(ids_next(s, &id));
+    ids_free(s);
+    ids_free(NULL);
+}
+
+Test(spool, stops_ids_at_their_bound_and_on_a_full_disk)
+{
+    struct diag why = {0};
+    struct rlimit before, small = {100000, 100000};
+    struct ids *s = ids_new(dir, 80, &why);
+    for (int64_t i = 0; i < 10; i++)
+        cr_assert_eq(ids_put(s, i, &why), 0);
+    cr_expect_eq(ids_put(s, 10, &why), CGW_ELIMIT);
+    cr_expect(strstr(why.text, "80 bytes"), "%s", why.text);
+    ids_free(s);
+    cr_expect_null(ids_new("/nonexistent", 1000, &why));
+    (void)signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    s = ids_new(dir, 1 << 30, &why);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = 0;
+    for (int64_t i = 0; rc == 0 && i < 1000000; i++)
+        rc = ids_put(s, i * 64, &why);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    cr_expect(rc == CGW_ELIMIT && strstr(why.text, "full"), "%s", why.text);
+    ids_free(s);
 }

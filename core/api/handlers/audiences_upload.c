@@ -1,84 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* audiences_upload.c - PUT /audiences/{id}/recipients: body -> rows -> customers and places ->
  * scratch by part -> one transaction. Rows are judged one by one; the upload as a whole is kept or
- * not. Order and slices: store_audience.h. */
+ * not. Rows are read and judged on the worker's thread; batches of them become customers, places
+ * and scratch beside it (base/relay.h), which has the connection to itself meanwhile. Order and
+ * slices: store_audience.h. */
 #include "api/handlers/audiences.h"
-#include "api/handlers/audiences_who.h"
-#include "api/handlers/people.h"
+#include "api/handlers/audiences_upload.h"
 
 #include "base/metrics.h"
-#include "ingest/ingest_spool.h"
 #include "store/store_customer.h"
-#include "store/store_place.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BATCH_BYTES (8u << 20)
+#define BATCH_BYTES (4u << 20)
 #define FILL_BYTES 512u       /* what a customer row may add to a row */
 #define DIM_BYTES (32u << 20) /* distinct values of one breakdown field */
-
-struct upload {
-    struct api_request *req;
-    struct store_audience audience;
-    struct ingest *in;   /* owned */
-    struct spool *spool; /* owned */
-    struct people_rejects rejects;
-    struct people_map places;
-    struct people_map dims[STORE_DIMS_MAX];
-    int32_t dim_field[STORE_DIMS_MAX]; /* position among the upload's fields, -1 not seen */
-    uint32_t fields_seen;
-    struct arena texts;
-    struct who who;
-    uint64_t refused;  /* rows refused here, not by the parser */
-    bool spool_failed; /* rc came from the scratch files */
-};
 
 static bool is_phone_only(uint32_t mask)
 {
     return !(mask & 1u << CGW_CHANNEL_EMAIL);
-}
-
-/* ---- places and breakdown fields
- * --------------------------------------------------------------------------------------------- */
-/* Zone of the row, else of the customer, else of the region, else every zone the number may be in:
- * later a campaign is closed for the person when any of them is. A list that was cut counts as
- * unknown. */
-static uint32_t zones_of(const struct who_row *r, const char *zones[STORE_PLACE_ZONES_MAX])
-{
-    uint32_t n = 0;
-    if (r->zone[0]) {
-        zones[0] = r->zone;
-        return 1;
-    }
-    if (r->region[0])
-        n = address_region_zones(r->region, zones, STORE_PLACE_ZONES_MAX);
-    if (!n && r->msisdn[0])
-        n = address_zones(r->msisdn, zones, STORE_PLACE_ZONES_MAX);
-    return n > STORE_PLACE_ZONES_MAX ? 0 : n;
-}
-
-static int place_of(struct upload *u, const struct who_row *r, int16_t *ret, struct diag *diag)
-{
-    const char *zones[STORE_PLACE_ZONES_MAX];
-    const char *region = r->region[0] ? r->region : r->number_region;
-    uint32_t n = zones_of(r, zones);
-    /* Zone names of tables live as long as the process: their pointers name the set. A row's own
-     * zone is named by its text. */
-    char key[128 + sizeof zones];
-    int head = snprintf(key, 128, "%s/%s/", region, r->zone);
-    size_t len = (size_t)head;
-    if (!r->zone[0]) {
-        memcpy(key + len, zones, n * sizeof *zones);
-        len += n * sizeof *zones;
-    }
-    if (people_map_get(&u->places, key, len, ret))
-        return 0;
-    int rc = store_place_get(u->req->db, region, zones, n, ret, diag);
-    if (rc == 0 && people_map_put(&u->places, key, len, *ret) < 0)
-        rc = diag_set(diag, CGW_ELIMIT, "", "the upload names too many places");
-    return rc;
 }
 
 static void find_dims(struct upload *u)
@@ -94,87 +36,18 @@ static void find_dims(struct upload *u)
                 u->dim_field[d] = (int32_t)f;
 }
 
-/* CGW_ELIMIT names the field in diag.where: the row is refused, not the upload. */
-static int dims_of(struct upload *u, const struct who_row *r, int16_t out[STORE_DIMS_MAX],
-                   struct diag *diag)
+static int pass_batch(struct upload *u, struct diag *diag)
 {
-    struct field_value values[CGW_FIELDS_MAX];
-    if (u->audience.n_dims && params_unpack(r->params, r->params_len, values, CGW_FIELDS_MAX) < 0)
-        return diag_set(diag, CGW_EINVAL, "", "packed fields are damaged");
-    for (size_t d = 0; d < u->audience.n_dims; d++) {
-        out[d] = 0;
-        if (u->dim_field[d] < 0 || !values[u->dim_field[d]].len)
-            continue;
-        const struct field_value *v = &values[u->dim_field[d]];
-        struct people_map *m = &u->dims[d];
-        if (people_map_get(m, v->data, v->len, &out[d]))
-            continue;
-        if (m->n >= STORE_DIM_VALUES_MAX ||
-            people_map_put(m, v->data, v->len, (int16_t)(m->n + 1)) < 0)
-            return diag_set(diag, CGW_ELIMIT, u->audience.dims[d],
-                            "the breakdown field has more than %d different values",
-                            STORE_DIM_VALUES_MAX);
-        out[d] = (int16_t)m->n;
-    }
-    return 0;
+    struct batch *b = relay_block(u->relay);
+    memcpy(b->dim_field, u->dim_field, sizeof b->dim_field);
+    return relay_pass(u->relay, diag);
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------------------------------------
- */
-static void refuse(struct upload *u, uint64_t line, const char *column, const char *code,
-                   const char *why)
-{
-    people_rejects_add(&u->rejects, &(struct ingest_reject){
-                                        .line = line, .column = column, .code = code, .text = why});
-    u->refused++;
-}
-
-static int spool_one(struct upload *u, const struct who_row *r, struct diag *diag)
-{
-    struct spool_row s = {.customer_id = r->customer_id,
-                          .line = r->line,
-                          .address = r->msisdn,
-                          .email = r->email,
-                          .lang = r->lang,
-                          .params = r->params,
-                          .params_len = r->params_len,
-                          .n_dims = (uint32_t)u->audience.n_dims};
-    int rc = dims_of(u, r, s.dims, diag);
-    if (rc == CGW_ELIMIT) {
-        refuse(u, r->line, diag->where, "dimension_values", diag->text);
-        return 0;
-    }
-    if (rc == 0)
-        rc = place_of(u, r, &s.place, diag);
-    if (rc < 0)
-        return rc;
-    rc = spool_put(u->spool, &s, diag);
-    u->spool_failed = rc < 0;
-    return rc;
-}
-
-static int flush(struct upload *u, struct diag *diag)
-{
-    int rc = who_resolve(&u->who, diag);
-    for (size_t i = 0; rc == 0 && i < u->who.n; i++) {
-        const struct who_row *r = &u->who.rows[i];
-        if (r->refused)
-            refuse(u, r->line, r->column, r->refused, r->why);
-        else
-            rc = spool_one(u, r, diag);
-    }
-    u->who.n = 0;
-    arena_done(&u->texts);
-    arena_init(&u->texts, BATCH_BYTES);
-    return rc;
-}
-
-static const char *copy(struct upload *u, const char *s, bool *ok)
+static const char *copy(struct batch *b, const char *s, bool *ok)
 {
     if (!s[0])
         return "";
-    const char *c = arena_dup(&u->texts, s, strlen(s));
+    const char *c = arena_dup(&b->texts, s, strlen(s));
     *ok = *ok && c;
     return c;
 }
@@ -182,35 +55,36 @@ static const char *copy(struct upload *u, const char *s, bool *ok)
 static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
 {
     struct upload *u = ctx;
+    struct batch *b = relay_block(u->relay);
     find_dims(u);
     /* room for the largest row and for what a customer row adds to each row of the batch */
-    if (u->who.n == WHO_ROWS ||
-        u->texts.used + u->who.n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
-        int rc = flush(u, diag);
+    if (b->n == WHO_ROWS || b->texts.used + b->n * FILL_BYTES + PARAMS_MAX + 4096u > BATCH_BYTES) {
+        int rc = pass_batch(u, diag);
         if (rc < 0)
             return rc;
+        b = relay_block(u->relay);
     }
     bool ok = true;
-    struct who_row *r = &u->who.rows[u->who.n];
+    struct who_row *r = &b->rows[b->n];
     *r = (struct who_row){.line = in->line,
-                          .msisdn = copy(u, in->msisdn, &ok),
-                          .email = copy(u, in->email, &ok),
-                          .external = u->req->scope.partner_id ? "" : copy(u, in->customer, &ok),
-                          .zone = copy(u, in->zone, &ok),
-                          .region = copy(u, in->region, &ok),
-                          .lang = copy(u, in->lang, &ok),
+                          .msisdn = copy(b, in->msisdn, &ok),
+                          .email = copy(b, in->email, &ok),
+                          .external = u->req->scope.partner_id ? "" : copy(b, in->customer, &ok),
+                          .zone = copy(b, in->zone, &ok),
+                          .region = copy(b, in->region, &ok),
+                          .lang = copy(b, in->lang, &ok),
                           .params_len = in->params_len};
-    r->params = arena_dup(&u->texts, in->params ? in->params : "", in->params_len);
+    r->params = arena_dup(&b->texts, in->params ? in->params : "", in->params_len);
     if (!ok || !r->params)
         return diag_set(diag, -ENOMEM, "", "out of memory");
     memcpy(r->number_region, in->number_region, sizeof r->number_region);
-    u->who.n++;
+    b->n++;
     return 0;
 }
 
 static void take_reject(void *ctx, const struct ingest_reject *reject)
 {
-    people_rejects_add(&((struct upload *)ctx)->rejects, reject);
+    upload_reject(ctx, reject);
 }
 
 /* ---- the whole
@@ -221,7 +95,7 @@ static int open_all(struct upload *u, struct diag *diag)
     uint64_t max_bytes;
     const char *dir = people_scratch_dir(&max_bytes);
     uint32_t mask = u->audience.channel_mask;
-    arena_init(&u->texts, BATCH_BYTES);
+    (void)pthread_mutex_init(&u->rejects_lock, NULL);
     people_rejects_init(&u->rejects);
     people_map_init(&u->places, 16u << 20);
     for (size_t d = 0; d < STORE_DIMS_MAX; d++) {
@@ -229,9 +103,13 @@ static int open_all(struct upload *u, struct diag *diag)
         u->dim_field[d] = -1;
     }
     u->who.req = u->req;
-    u->who.texts = &u->texts;
     u->who.need_number = is_phone_only(mask);
     u->who.need_email = mask == 1u << CGW_CHANNEL_EMAIL;
+    u->batches = calloc(RELAY_BLOCKS, sizeof *u->batches);
+    if (!u->batches)
+        return diag_set(diag, -ENOMEM, "", "out of memory");
+    for (size_t i = 0; i < RELAY_BLOCKS; i++)
+        arena_init(&u->batches[i].texts, BATCH_BYTES);
     int rc = store_people_any(u->req->db, &u->who.look_up, diag);
     if (rc < 0)
         return rc;
@@ -257,15 +135,33 @@ static void close_all(struct upload *u)
         people_map_done(&u->dims[d]);
     people_map_done(&u->places);
     people_rejects_done(&u->rejects);
-    arena_done(&u->texts);
+    (void)pthread_mutex_destroy(&u->rejects_lock);
+    for (size_t i = 0; u->batches && i < RELAY_BLOCKS; i++)
+        arena_done(&u->batches[i].texts);
+    free(u->batches);
     free(u);
+}
+
+/* The whole body through both sides. An error of the other side comes first: it met earlier rows.
+ */
+static int feed(struct upload *u, struct diag *diag)
+{
+    void *each[RELAY_BLOCKS];
+    for (size_t i = 0; i < RELAY_BLOCKS; i++)
+        each[i] = &u->batches[i];
+    u->relay = relay_new(each, upload_take_batch, u, diag);
+    if (!u->relay)
+        return diag->code;
+    int rc = people_feed(u->req->stream, u->in, diag);
+    if (rc == 0)
+        rc = pass_batch(u, diag);
+    int end = relay_end(TAKE(u->relay), diag);
+    return end < 0 ? end : rc;
 }
 
 static int read_all(struct upload *u, struct diag *diag)
 {
-    int rc = people_feed(u->req->stream, u->in, diag);
-    if (rc == 0)
-        rc = flush(u, diag);
+    int rc = feed(u, diag);
     struct spool_counts kept;
     spool_counts(u->spool, &kept);
     if (rc == 0 && !kept.put)

@@ -24,9 +24,10 @@ struct who {
     struct api_request *req;
     bool look_up; /* there are customers or aliases at all */
     bool need_number, need_email;
-    struct arena *texts; /* borrowed */
-    size_t n;
-    struct who_row rows[WHO_ROWS];
+    /* the batch, borrowed */
+    struct arena *texts;
+    size_t n; /* at most WHO_ROWS */
+    struct who_row *rows;
     /* scratch of one question */
     size_t n_asked, row_of[2 * WHO_ROWS];
     int64_t keys[2 * WHO_ROWS], alts[2 * WHO_ROWS], ids[2 * WHO_ROWS];

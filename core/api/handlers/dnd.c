@@ -2,12 +2,9 @@
 /* dnd.c - /api/v1/dnd-lists: lists that keep people from being contacted, and who stands in them.
  * Entries come as CSV or NDJSON stream or, a few, as JSON. Whoever adds ends the transaction with
  * store_facts_touch(), so that the next intent sees it. No SQL here. */
-#include "api/handlers/people.h"
-#include "ingest/ingest_spool.h"
+#include "api/handlers/dnd_intake.h"
 
 #include "policy/policy.h"
-#include "store/store_customer.h"
-#include "store/store_dnd.h"
 #include "store/store_ids.h"
 
 #include <stdio.h>
@@ -123,83 +120,6 @@ static int drop(struct api_request *req, struct api_response *resp)
  */
 enum act { ACT_REPLACE, ACT_ADD, ACT_REMOVE };
 
-struct intake {
-    struct api_request *req;
-    struct ingest *in; /* owned */
-    struct store_people people;
-    struct spool *spool; /* owned; the short way (store_dnd_fill): people are sorted here instead */
-    uint32_t part;       /* of spool, loaded */
-    bool no_space;
-    struct people_rejects rejects;
-};
-
-static int take_person(struct intake *k, uint64_t line, const char *address, struct diag *diag)
-{
-    int64_t key, alt = 0;
-    int rc = people_keys(k->req, address, &key, k->spool ? NULL : &alt, diag);
-    if (rc < 0 || !k->spool)
-        return rc < 0 ? rc : store_people_put(&k->people, (int64_t)line, key, alt, address, diag);
-    const struct spool_row row = {.customer_id = key,
-                                  .line = line,
-                                  .address = address,
-                                  .email = "",
-                                  .lang = "",
-                                  .params = ""};
-    rc = spool_put(k->spool, &row, diag);
-    k->no_space = rc < 0;
-    return rc;
-}
-
-static int take_row(void *ctx, const struct ingest_row *in, struct diag *diag)
-{
-    struct intake *k = ctx;
-    int rc = take_person(k, in->line, in->msisdn[0] ? in->msisdn : in->email, diag);
-    if (rc < 0 || !in->msisdn[0] || !in->email[0])
-        return rc;
-    /* a row with both addresses forbids both: the mailbox may be known under a customer of its own
-     */
-    return take_person(k, in->line, in->email, diag);
-}
-
-static void take_reject(void *ctx, const struct ingest_reject *reject)
-{
-    people_rejects_add(&((struct intake *)ctx)->rejects, reject);
-}
-
-static int open_people(struct intake *k, bool short_way, struct diag *diag)
-{
-    if (!short_way)
-        return store_people_open(k->req->db, &k->people, diag);
-    uint64_t max_bytes;
-    const char *dir = people_scratch_dir(&max_bytes);
-    k->spool = spool_new(dir, max_bytes, diag);
-    k->no_space = !k->spool;
-    return k->spool ? 0 : diag->code;
-}
-
-static int take_stream(struct intake *k, bool short_way, bool refuse_invalid, struct diag *diag)
-{
-    const char *region = api_query(k->req, "default_region");
-    const struct ingest_opts opts = {.default_region = region ? region : ""};
-    k->in = ingest_new(people_format(k->req->stream), k->req->stream->gzip, &opts, take_row,
-                       take_reject, k, diag);
-    if (!k->in)
-        return diag->code;
-    int rc = open_people(k, short_way, diag);
-    if (rc < 0)
-        return rc;
-    rc = people_feed(k->req->stream, k->in, diag);
-    struct ingest_counts n;
-    ingest_counts(k->in, &n);
-    if (rc == 0 && n.rejected && refuse_invalid)
-        rc = diag_set(diag, CGW_EINVAL, "",
-                      "%llu rows cannot be used, and those people would lose their protection; "
-                      "correct them, or say ?invalid=skip",
-                      (unsigned long long)n.rejected);
-    int end = store_people_close(&k->people, rc == 0, rc == 0 ? diag : NULL);
-    return rc < 0 ? rc : end;
-}
-
 /* 0, or the status of an answer already written */
 static int take_json(struct api_request *req, struct api_response *resp)
 {
@@ -227,31 +147,6 @@ static int take_json(struct api_request *req, struct api_response *resp)
     return rc < 0 ? people_fail(req, resp, rc, &d) : 0;
 }
 
-static int next_person(void *ctx, int64_t *ret_customer_id, struct diag *diag)
-{
-    struct intake *k = ctx;
-    struct spool_row row;
-    while (!spool_next(k->spool, &row)) {
-        if (k->part == CUSTOMER_PARTS)
-            return 0;
-        int rc = spool_load(k->spool, k->part++, NULL, NULL, diag);
-        k->no_space = rc < 0;
-        if (rc < 0)
-            return rc;
-    }
-    *ret_customer_id = row.customer_id;
-    return 1;
-}
-
-static int fill(struct intake *k, const struct store_dnd_list *l, struct store_dnd_counts *n,
-                uint64_t *ret_parts, struct diag *diag)
-{
-    struct spool_counts spooled;
-    spool_counts(k->spool, &spooled);
-    *n = (struct store_dnd_counts){.received = (int64_t)spooled.put};
-    return store_dnd_fill(k->req->db, &k->req->actor, l, next_person, k, n, ret_parts, diag);
-}
-
 static int apply(struct intake *k, enum act act, const struct store_dnd_list *l,
                  struct store_dnd_counts *n, struct diag *diag)
 {
@@ -260,8 +155,8 @@ static int apply(struct intake *k, enum act act, const struct store_dnd_list *l,
     int rc;
     if (act == ACT_REMOVE)
         return store_dnd_remove(req->db, &req->actor, l, n, diag);
-    if (k->spool)
-        rc = fill(k, l, n, &parts, diag);
+    if (k->ids)
+        rc = intake_fill(k, l, n, &parts, diag);
     else if (act == ACT_REPLACE)
         rc = store_dnd_replace(req->db, &req->actor, l, n, &parts, diag);
     else
@@ -287,7 +182,7 @@ static int take_people(struct api_response *resp, struct intake *k, enum act act
         return take_json(k->req, resp);
     int rc = act == ACT_REMOVE ? 0 : store_dnd_fill_may(k->req->db, l, &short_way, &d);
     if (rc == 0)
-        rc = take_stream(k, short_way, invalid ? !strcmp(invalid, "refuse") : act == ACT_REPLACE,
+        rc = intake_read(k, short_way, invalid ? !strcmp(invalid, "refuse") : act == ACT_REPLACE,
                          &d);
     return rc < 0 ? failed(k, resp, rc, &d) : 0;
 }
@@ -303,8 +198,8 @@ static int change(struct api_request *req, struct api_response *resp, enum act a
     if (act == ACT_REPLACE && l.builtin)
         return api_problem(resp, PROBLEM_STATE_CONFLICT,
                            "a built-in list is not replaced as a whole; add or remove entries");
-    struct intake k = {.req = req};
-    people_rejects_init(&k.rejects);
+    struct intake k;
+    intake_init(&k, req);
     int status = take_people(resp, &k, act, &l);
     if (!status) {
         rc = apply(&k, act, &l, &n, &d);
@@ -322,9 +217,7 @@ static int change(struct api_request *req, struct api_response *resp, enum act a
         buf_putc(&resp->body, '}');
         status = api_ok(resp);
     }
-    ingest_free(k.in);
-    spool_free(k.spool);
-    people_rejects_done(&k.rejects);
+    intake_done(&k);
     return status;
 }
 
