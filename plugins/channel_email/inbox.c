@@ -54,6 +54,7 @@ static struct cgw_address mailbox(const char *text)
         .kind = *text ? CGW_ADDR_EMAIL : 0, .len = (uint32_t)strlen(text), .text = text};
 }
 
+/* Names the person only where our own address agrees: what a bounce says may be a forwarder's. */
 static bool pass_receipt(struct email_channel *e, const struct report *r, uint64_t request)
 {
     struct cgw_receipt item = {.size = sizeof item,
@@ -61,6 +62,8 @@ static bool pass_receipt(struct email_channel *e, const struct report *r, uint64
                                .flags = CGW_RESF_WHOLE,
                                .sub = r->sub,
                                .provider_id = r->id,
+                               .reference = r->sealed ? r->reference : 0,
+                               .person = mailbox(r->sealed ? r->person : ""),
                                .code = email_status_code(&r->status),
                                .code_space = "smtp.enhanced",
                                .raw = r->raw,

@@ -107,43 +107,80 @@ static bool looks_like(const char *s, char use)
 {
     size_t n = strlen(s);
     for (; n > EMAIL_TOKEN_LEN + 2; s++, n--)
-        if ((s[0] | 32) == use && s[1] == '+' && s[2 + EMAIL_TOKEN_LEN] == '@' &&
+        if ((s[0] | 32) == use && s[1] == '+' && strchr("@-", s[2 + EMAIL_TOKEN_LEN]) &&
             s[2 + EMAIL_ID_LEN] == '-')
             return true;
     return false;
 }
 
-static bool addressed(const struct email_key *key, const struct mime_mail *m, char use, char *id,
-                      bool *forged)
+static bool addressed(const struct email_key *key, const struct mime_mail *m, char use,
+                      struct report *r)
 {
     const char *name, *value;
     for (unsigned i = 0; mime_field_at(m, i, &name, &value); i++) {
         if (!is_recipient_field(name))
             continue;
-        if (email_token_find(key, use, value, id))
+        if (email_token_find(key, use, value, r->id, r->who))
             return true;
-        *forged = *forged || looks_like(value, use);
+        r->forged = r->forged || looks_like(value, use);
     }
     return false;
 }
 
 /* The message that came back with the report, or its header. */
-static bool returned(const struct email_key *key, const struct mime_mail *m, char *id)
+static const struct mime_part *original_of(const struct mime_mail *m)
 {
     static const char *const types[] = {"message/rfc822", "text/rfc822-headers", "message/global",
                                         "message/global-headers"};
+    const struct mime_part *p = NULL;
+    for (size_t i = 0; !p && i < sizeof types / sizeof types[0]; i++)
+        p = part_of(m, types[i]);
+    return p;
+}
+
+static bool returned(const struct email_key *key, const struct mime_mail *m, struct report *r)
+{
+    const struct mime_part *p = original_of(m);
     char line[400];
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        const struct mime_part *p = part_of(m, types[i]);
-        if (!p)
-            continue;
-        if (field(p->body, p->len, "Message-ID", line, sizeof line) && email_id_find(key, line, id))
-            return true;
-        if (field(p->body, p->len, "Return-Path", line, sizeof line) &&
-            email_token_find(key, EMAIL_FOR_BOUNCE, line, id))
-            return true;
-    }
-    return false;
+    if (!p)
+        return false;
+    return (field(p->body, p->len, "Message-ID", line, sizeof line) &&
+            email_id_find(key, line, r->id)) ||
+           (field(p->body, p->len, "Return-Path", line, sizeof line) &&
+            email_token_find(key, EMAIL_FOR_BOUNCE, line, r->id, r->who));
+}
+
+/* As it stands or, because mail systems change the case, small. */
+static bool is_recipient(const struct email_key *key, struct report *r, const char *address)
+{
+    char small[sizeof r->person];
+    size_t n = strlen(address);
+    if (!n || n >= sizeof small)
+        return false;
+    for (size_t i = 0; i <= n; i++)
+        small[i] = (char)(address[i] >= 'A' && address[i] <= 'Z' ? address[i] | 32 : address[i]);
+    const char *found = email_who_is(key, r->id, r->who, address, &r->reference) ? address
+                        : email_who_is(key, r->id, r->who, small, &r->reference) ? small
+                                                                                 : NULL;
+    if (!found)
+        return false;
+    (void)memmove(r->person, found, n + 1);
+    return r->sealed = true;
+}
+
+/* A forwarder reports on an address that we never wrote to: then the returned message may still say
+ * whom it was for. */
+static void prove_recipient(const struct email_key *key, const struct mime_mail *m,
+                            struct report *r)
+{
+    const struct mime_part *p = original_of(m);
+    char line[400], address[sizeof r->person];
+    if (!r->who[0] || is_recipient(key, r, r->person) || !p ||
+        !field(p->body, p->len, "To", line, sizeof line))
+        return;
+    const char *bracket = strrchr(line, '<');
+    bare_address(bracket ? bracket : line, address, sizeof address);
+    (void)is_recipient(key, r, address);
 }
 
 /* ---- bounces ---- */
@@ -211,8 +248,10 @@ static void read_bounce(const struct email_key *key, const struct mime_mail *m, 
         r->kind = REPORT_UNREADABLE;
         return;
     }
-    bool ours = addressed(key, m, EMAIL_FOR_BOUNCE, r->id, &r->forged) || returned(key, m, r->id);
+    bool ours = addressed(key, m, EMAIL_FOR_BOUNCE, r) || returned(key, m, r);
     r->kind = ours ? REPORT_BOUNCE : REPORT_FOREIGN;
+    if (ours)
+        prove_recipient(key, m, r);
     if (r->result == CGW_RES_FAILED)
         r->sub = r->status.klass ? email_status_sub(&r->status) : CGW_SUB_SOFT_BOUNCE;
 }
@@ -247,8 +286,8 @@ static void read_feedback(const struct email_key *key, const struct mime_mail *m
         return;
     }
     bool ours = (field(p->body, p->len, "Original-Mail-From", value, sizeof value) &&
-                 email_token_find(key, EMAIL_FOR_BOUNCE, value, r->id)) ||
-                returned(key, m, r->id) || addressed(key, m, EMAIL_FOR_BOUNCE, r->id, &r->forged);
+                 email_token_find(key, EMAIL_FOR_BOUNCE, value, r->id, NULL)) ||
+                returned(key, m, r) || addressed(key, m, EMAIL_FOR_BOUNCE, r);
     if (!field(p->body, p->len, "Original-Rcpt-To", value, sizeof value))
         (void)field(p->body, p->len, "Removal-Recipient", value, sizeof value);
     bare_address(value, r->person, sizeof r->person);
@@ -292,7 +331,7 @@ static bool by_a_machine(const struct mime_mail *m)
 static void read_letter(const struct email_key *key, const struct mime_mail *m, struct report *r)
 {
     const char *from = mime_field(m, "Return-Path");
-    bool ours = addressed(key, m, EMAIL_FOR_BOUNCE, r->id, &r->forged);
+    bool ours = addressed(key, m, EMAIL_FOR_BOUNCE, r);
     if (ours && ((from && !strcmp(from, "<>")) || mime_field(m, "X-Failed-Recipients")) &&
         guess_bounce(r, m))
         return;
@@ -311,7 +350,7 @@ static void read_letter(const struct email_key *key, const struct mime_mail *m, 
 void report_read(const struct email_key *key, const struct mime_mail *m, struct report *r)
 {
     *r = (struct report){.kind = REPORT_AUTOMATIC};
-    if (addressed(key, m, EMAIL_FOR_LEAVE, r->id, &r->forged))
+    if (addressed(key, m, EMAIL_FOR_LEAVE, r))
         r->kind = REPORT_LEAVE;
     else if (!strcmp(m->type, "multipart/report") && !strcmp(m->report_type, "delivery-status"))
         read_bounce(key, m, r);

@@ -24,10 +24,12 @@ enum report_kind {
 
 struct report {
     enum report_kind kind;
-    char id[EMAIL_ID_LEN + 1]; /* our message; "" = not known */
-    bool sealed;               /* person stands in our own link */
-    bool forged;               /* it bore an address like ours whose proof is wrong */
-    uint32_t result, sub;      /* BOUNCE: CGW_RES_*, CGW_SUB_* */
+    char id[EMAIL_ID_LEN + 1];   /* our message; "" = not known */
+    char who[EMAIL_WHO_LEN + 1]; /* of the address a bounce came to; "" = it said nothing */
+    bool sealed;          /* person is proven: stands in our own link, or our own address agrees */
+    uint64_t reference;   /* BOUNCE, sealed: the gateway's of the message */
+    bool forged;          /* it bore an address like ours whose proof is wrong */
+    uint32_t result, sub; /* BOUNCE: CGW_RES_*, CGW_SUB_* */
     struct email_status status;
     char raw[REPORT_RAW_MAX]; /* the peer's words */
     char person[255];         /* who reports or is reported on; "" = not said */

@@ -228,10 +228,11 @@ static void on_ended(void *ctx)
 static const char *envelope(struct email_channel *e, struct email_job *j,
                             const struct cgw_message *m)
 {
-    char token[EMAIL_TOKEN_LEN + 1];
+    char token[EMAIL_TOKEN_LEN + 1], who[EMAIL_WHO_LEN + 1];
     if (e->compose.bounce_domain) {
         email_token_make(&e->key, EMAIL_FOR_BOUNCE, j->id, token);
-        (void)snprintf(j->from, sizeof j->from, "%c+%s@%s", EMAIL_FOR_BOUNCE, token,
+        email_who_make(&e->key, j->id, m->reference, j->to, who);
+        (void)snprintf(j->from, sizeof j->from, "%c+%s-%s@%s", EMAIL_FOR_BOUNCE, token, who,
                        e->compose.bounce_domain);
     } else {
         (void)snprintf(j->from, sizeof j->from, "%s",

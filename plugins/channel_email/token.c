@@ -10,6 +10,7 @@
 #define NAME_LEN 16u
 #define CHECK_LEN 10u
 #define PROOF_LEN 16u
+#define REFERENCE_LEN 4u /* 20 bits */
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648, small */
 
@@ -143,15 +144,71 @@ bool email_person_open(const struct email_key *k, const char *id, const char *te
     return strlen(out) == n - crypto_secretbox_MACBYTES;
 }
 
-bool email_token_find(const struct email_key *k, char use, const char *text,
-                      char ret_id[EMAIL_ID_LEN + 1])
+/* What stands between a token and its @: nothing, or of bounces "-WHO". */
+static bool find_who(char use, const char *text, char ret_who[EMAIL_WHO_LEN + 1])
 {
+    ret_who[0] = 0;
+    if (text[0] == '@')
+        return true;
+    return use == EMAIL_FOR_BOUNCE && text[0] == '-' &&
+           strnlen(text, EMAIL_WHO_LEN + 2) == EMAIL_WHO_LEN + 2 &&
+           text[1 + EMAIL_WHO_LEN] == '@' && fold(text + 1, EMAIL_WHO_LEN, ret_who) &&
+           !strchr(ret_who, '-');
+}
+
+bool email_token_find(const struct email_key *k, char use, const char *text,
+                      char ret_id[EMAIL_ID_LEN + 1], char ret_who[EMAIL_WHO_LEN + 1])
+{
+    char who[EMAIL_WHO_LEN + 1];
     size_t left = text ? strlen(text) : 0;
     for (; left > EMAIL_TOKEN_LEN + 2; text++, left--)
-        if ((text[0] | 32) == use && text[1] == '+' && text[2 + EMAIL_TOKEN_LEN] == '@' &&
-            email_token_read(k, use, text + 2, EMAIL_TOKEN_LEN, ret_id))
+        if ((text[0] | 32) == use && text[1] == '+' &&
+            find_who(use, text + 2 + EMAIL_TOKEN_LEN, who) &&
+            email_token_read(k, use, text + 2, EMAIL_TOKEN_LEN, ret_id)) {
+            if (ret_who)
+                memcpy(ret_who, who, sizeof who);
             return true;
+        }
     return false;
+}
+
+/* ---- whose bounce ---- */
+
+static void prove_who(const struct email_key *k, const char *id, const char *address,
+                      char who[EMAIL_WHO_LEN + 1])
+{
+    char text[EMAIL_ID_LEN + REFERENCE_LEN + EMAIL_PERSON_MAX];
+    size_t len = strlen(address), at = EMAIL_ID_LEN + REFERENCE_LEN;
+    len = len < EMAIL_PERSON_MAX ? len : EMAIL_PERSON_MAX;
+    memcpy(text, id, EMAIL_ID_LEN);
+    memcpy(text + EMAIL_ID_LEN, who, REFERENCE_LEN);
+    memcpy(text + at, address, len);
+    prove(k, 'w', text, at + len, EMAIL_WHO_LEN - REFERENCE_LEN, who + REFERENCE_LEN);
+}
+
+void email_who_make(const struct email_key *k, const char *id, uint64_t reference,
+                    const char *address, char out[EMAIL_WHO_LEN + 1])
+{
+    for (size_t i = 0; i < REFERENCE_LEN; i++)
+        out[i] = letters[reference >> (5 * (REFERENCE_LEN - 1 - i)) & 31u];
+    prove_who(k, id, address, out);
+}
+
+bool email_who_is(const struct email_key *k, const char *id, const char *who, const char *address,
+                  uint64_t *ret_reference)
+{
+    char want[EMAIL_WHO_LEN + 1];
+    uint64_t reference = 0;
+    if (strlen(who) != EMAIL_WHO_LEN || strlen(id) != EMAIL_ID_LEN)
+        return false;
+    memcpy(want, who, REFERENCE_LEN);
+    prove_who(k, id, address, want);
+    if (sodium_memcmp(want, who, EMAIL_WHO_LEN) != 0)
+        return false;
+    for (size_t i = 0; i < REFERENCE_LEN; i++)
+        reference = reference << 5 | (uint64_t)(strchr(letters, who[i]) - letters);
+    *ret_reference = reference;
+    return true;
 }
 
 bool email_id_find(const struct email_key *k, const char *text, char ret_id[EMAIL_ID_LEN + 1])

@@ -14,8 +14,16 @@
 #define EMAIL_TOKEN_LEN 43u /* id, "-", 16 letters of proof (80 bits) */
 #define EMAIL_SECRET_MIN 16 /* bytes of the option token_secret */
 
-#define EMAIL_FOR_BOUNCE 'b' /* b+TOKEN@bounce_domain: envelope sender (VERP) */
+#define EMAIL_FOR_BOUNCE 'b' /* b+TOKEN-WHO@bounce_domain: envelope sender (VERP) */
 #define EMAIL_FOR_LEAVE 'u'  /* the one-click link, and u+TOKEN@bounce_domain */
+
+/* An address has room for 64 octets before its @, so the one of bounces cannot carry the person. It
+ * carries what tells whether an address that a bounce names is the one we wrote to, and the
+ * gateway's reference of the message: a bounce of a message whose accept nobody knows (lost behind
+ * the final dot, or with the process) then says certainly whose it is. */
+#define EMAIL_WHO_LEN                                                                              \
+    14u /* 4 letters of reference, 10 of proof (50 bits) over them, id, address                    \
+         */
 
 /* The link also carries whom it is for, sealed: it must still work when the message is forgotten
  * (retention), or when nobody knows whether it was sent at all. */
@@ -43,9 +51,15 @@ void email_person_seal(const struct email_key *k, const char *id, const char *ad
 /* Back again; false when it was not made for this id by us. */
 bool email_person_open(const struct email_key *k, const char *id, const char *text, size_t len,
                        char out[EMAIL_PERSON_MAX + 1]);
-/* The first "USE+TOKEN@" in a text, as it stands in address headers. */
+/* The first "USE+TOKEN@" in a text, as it stands in address headers; of bounces also
+ * "b+TOKEN-WHO@". ret_who: "" none; NULL not wanted. */
 bool email_token_find(const struct email_key *k, char use, const char *text,
-                      char ret_id[EMAIL_ID_LEN + 1]);
+                      char ret_id[EMAIL_ID_LEN + 1], char ret_who[EMAIL_WHO_LEN + 1]);
+void email_who_make(const struct email_key *k, const char *id, uint64_t reference,
+                    const char *address, char out[EMAIL_WHO_LEN + 1]);
+/* Was message `id` written to this address, as it stands? */
+bool email_who_is(const struct email_key *k, const char *id, const char *who, const char *address,
+                  uint64_t *ret_reference);
 /* The first "<ID@" in a text, as it stands in Message-ID, In-Reply-To and References. */
 bool email_id_find(const struct email_key *k, const char *text, char ret_id[EMAIL_ID_LEN + 1]);
 

@@ -98,9 +98,11 @@ static uint32_t on_receipt(void *ctx, struct plugin_instance *in, const struct c
     (void)n; /* one at a time is a prefix */
     if (!keep(r->ack))
         return 0;
-    say(json_pack("{s:s,s:i,s:i,s:o,s:i,s:o,s:o}", "event", "receipt", "result", r->result, "sub",
-                  r->sub, "id", text_of(r->provider_id), "code", r->code, "space",
-                  text_of(r->code_space), "raw", text_of(r->raw)));
+    say(json_pack("{s:s,s:i,s:i,s:o,s:i,s:o,s:o,s:o,s:I}", "event", "receipt", "result", r->result,
+                  "sub", r->sub, "id", text_of(r->provider_id), "code", r->code, "space",
+                  text_of(r->code_space), "raw", text_of(r->raw), "person",
+                  text_of(r->person.kind ? r->person.text : ""), "reference",
+                  (json_int_t)r->reference));
     return 1;
 }
 
@@ -241,6 +243,7 @@ static void fill(struct cgw_message *m, const json_t *o, const char *to,
         .submit_before_mono_ms = clock_mono_ms() + number(o, "submit_ms", 1000),
         .not_after_utc_ms = clock_utc_ms() + number(o, "window_ms", 3600000),
         .want_receipt = 1,
+        .reference = (uint64_t)number(o, "reference", 0),
         .n_parts = n_parts,
         .parts = parts};
 }

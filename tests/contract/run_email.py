@@ -102,7 +102,7 @@ class Sending(Case):
         self.assertEqual(mailto, "mailto:u+%s@b.shop.example?subject=unsubscribe" % token)
         self.assertTrue(token.startswith(r["id"]))
         self.assertEqual(m.get_content().replace("\r\n", "\n").rstrip("\n"), "Zeile 1\n.\n.. Punkte\nGrüße %s" % link)
-        self.assertRegex(raw.decode("ascii", "replace"), r"X-Mail-Args: <b\+%s-[a-z2-7]{16}@b\.shop\.example>" % r["id"])
+        self.assertRegex(raw.decode("ascii", "replace"), r"X-Mail-Args: <b\+%s-[a-z2-7]{16}-[a-z2-7]{14}@b\.shop\.example>" % r["id"])
 
     def test_html_pictures_and_attachments(self):
         server = self.tiny()
@@ -486,6 +486,20 @@ class Reports(Case):
                 r = self.d.event("receipt")
                 self.assertEqual((r["result"], r["sub"], r["id"], r["code"], r["space"]), (result, sub, self.msg, code, "smtp.enhanced"))
         self.assertEqual((self.count("bounces_hard"), self.count("bounces_soft"), self.count("bounces_other"), self.count("delayed")), (3, 2, 1, 1))
+
+    def test_a_bounce_of_a_mail_in_doubt_names_person_and_reference(self):
+        server = self.tiny(answer=lambda verb, arg, s: "CLOSE" if verb == "DOT" else None)
+        d = self.driver(port=server.port, bounce_domain="b.shop.example")
+        self.assertEqual(d.result("ann@a.example", reference=4711)["result"], UNKNOWN)
+        verp = server.mails[0]["from"].split("<")[1].split(">")[0]
+        self.assertLessEqual(len(verp.split("@")[0]), 64)
+        whole = self.dsn(rcpt=verp)
+        forwarded = whole.replace("ann@a.example", "box@b.example")
+        for text, named in ((whole, ("ann@a.example", 4711)), (forwarded, ("", 0)), (forwarded.replace("Subject: x\n\nbody", "To: <ann@a.example>\n\nbody"), ("ann@a.example", 4711)),
+                            (self.dsn(rcpt=re.sub("-.{14}@", "@", verp)), ("", 0))):
+            self.assertEqual(self.report(d, text), (200, "stored\n"))
+            r = d.event("receipt")
+            self.assertEqual((r["result"], (r["person"], r["reference"])), (FAILED, named))
 
     def test_the_case_of_the_address_does_not_matter(self):
         self.report(self.d, self.dsn(rcpt=self.verp.upper()))

@@ -12,18 +12,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WRITTEN_TO "a@a" /* nobody else may be named as proven */
+
 static struct email_key key;
 static char id[EMAIL_ID_LEN + 1], bounce[64], leave[64];
 
 static void make_names(void)
 {
-    char token[EMAIL_TOKEN_LEN + 1];
+    char token[EMAIL_TOKEN_LEN + 1], who[EMAIL_WHO_LEN + 1];
     if (id[0])
         return;
     CHECK(email_key_init(&key, "a secret of the fuzzer") == 0);
     email_id_new(&key, id);
     email_token_make(&key, EMAIL_FOR_BOUNCE, id, token);
-    (void)snprintf(bounce, sizeof bounce, "b+%s@b", token);
+    email_who_make(&key, id, 7, WRITTEN_TO, who);
+    (void)snprintf(bounce, sizeof bounce, "b+%s-%s@b", token, who);
     email_token_make(&key, EMAIL_FOR_LEAVE, id, token);
     (void)snprintf(leave, sizeof leave, "u+%s@b", token);
 }
@@ -64,6 +67,7 @@ static void kept(const struct report *r)
     CHECK(!r->id[0] || !strcmp(r->id, id));
     CHECK(r->kind != REPORT_BOUNCE || (r->id[0] && r->result));
     CHECK(r->kind != REPORT_REPLY || r->text);
+    CHECK(!r->sealed || (!strcmp(r->person, WRITTEN_TO) && r->reference == 7 && r->id[0]));
     for (const char *p = r->raw; *p; p++)
         CHECK((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f);
 }

@@ -18,6 +18,7 @@ import stack
 CAP = 2  # contacts a month over all channels
 TRIES, RETRY_S = 3, 2  # of a busy line
 ANGRY = "angry."  # begins the address of a person who complains
+LOST = peers.GONE + "lost."  # of a mailbox that does not exist, behind a server that says so only by mail
 FLOW = {"start": "ask", "voice": "en", "optout": "9", "optout_say": "You will not be called again.", "max_s": 30, "nodes": {
     "ask": {"say": "Press 1 for the catalogue, 9 for no more calls.", "menu": {"1": "bye"}, "wait_s": 3, "tries": 1, "otherwise": "bye"}, "bye": {"say": "Thank you."}}}
 CONTENT = {"email": {"subject": "Summer", "text": "Summer. No more mails: %unsubscribe_url%"}, "sms": {"text": "Summer #{{code}}"}, "voice": {"flow": FLOW}}
@@ -57,7 +58,7 @@ class ComesBack(harness.Field):
         cls.peers = peers.Peers(cls.programs, cls.dir, harness.PORTS + 50)
         if cls.peers.missing:
             raise unittest.SkipTest("not built: " + " ".join(cls.peers.missing))
-        cls.peers.mail.always = (*peers.Mail.always, "--complain", ANGRY + "*")
+        cls.peers.mail.always = (*peers.Mail.always, "--complain", ANGRY + "*", "--lose", LOST + "*")
         cls.addClassCleanup(cls.peers.stop)
         cls.peers.start(cls.gateway)
         base = "http://127.0.0.1:%d/cb/" % cls.peers.callback
@@ -86,13 +87,18 @@ class ComesBack(harness.Field):
         cls.consent(people)
         return rows.encode()
 
-    def sent(self, channel, rows, timeout_s=60):
-        """A campaign by this channel to these people, to its end: funnel and id."""
+    def begun(self, channel, rows):
+        """A campaign by this channel to these people, started: its id."""
         aud = self.api.post("/api/v1/audiences", {"name": "a %s %d" % (channel, next(harness.Person.counter)), "channels": [channel]})["id"]
         self.api.call("PUT", "/api/v1/audiences/%s/recipients" % aud, body=rows, media="text/csv")
         cmp = self.api.post("/api/v1/campaigns", {"name": "c " + aud, "class": "marketing", "purpose": "marketing", "audience": aud, "not_after": harness.utc(7200),
                                                   "waves": [{"channel": channel, "content": CONTENT[channel], "validity": "PT60S"}]})["id"]
         self.act(cmp, "start")
+        return cmp
+
+    def sent(self, channel, rows, timeout_s=60):
+        """The same, to its end: funnel and id."""
+        cmp = self.begun(channel, rows)
         return self.complete(cmp, timeout_s), cmp
 
     def reason(self, person, channel):
@@ -121,6 +127,31 @@ class Mail(ComesBack):
         self.a_bounce_is_about_the_mailbox_only(gone, leaves)
         self.a_second_click_is_harmless(leaves)
         self.assertEqual(self.peers.mail.complaints(), 0, self.peers.mail.stats())
+
+    def test_a_bounce_of_a_mail_in_doubt_says_whose_it_is(self):
+        """The mail was taken and the connection broke before that was said: the bounce is the first word about it. One person has two such mails, another one."""
+        two, one, mail = Person(111, LOST), Person(112, LOST), self.peers.mail
+        rows, only = self.known(two, one), self.known(two)
+        mail.set(hold_reports=1)
+        self.addCleanup(mail.set, hold_reports=0)
+        funnels = [self.doubted(rows, 2), self.doubted(only, 1)]
+        mail.set(hold_reports=0)
+        count = "SELECT count(*) FROM %s x JOIN wave w ON w.wave_id = (x.contact_id >> 32) JOIN campaign c USING (campaign_id) WHERE c.public_id = '%s'"
+        for cmp, n in funnels:
+            self.assertTrue(self.until(lambda: self.number(count % ("contact_event", cmp) + " AND kind = 13") == n, 30, 0.1), stack.tail(self.gateway.process.log_path, 10))
+            funnel = self.complete(cmp, 60)
+            self.assertEqual((funnel["submitted"], funnel["failed"], funnel["held"]), (n, n, {}), funnel)
+            self.assertEqual(self.number(count % ("in_doubt", cmp)), 0)
+        for person in (two, one):
+            self.becomes(person, "email", "dnd.bounce")
+        self.assertEqual([mail.reached()[p.email] for p in (two, one)], [2, 1], "none was sent again")
+
+    def doubted(self, rows, n):
+        """A campaign whose mails are all in doubt; its id and how many they are."""
+        before = self.number("SELECT count(*) FROM in_doubt")
+        cmp = self.begun("email", rows)
+        self.assertTrue(self.until(lambda: self.number("SELECT count(*) FROM in_doubt") == before + n, 30, 0.1), stack.tail(self.gateway.process.log_path, 10))
+        return cmp, n
 
     def a_bounce_is_about_the_mailbox_only(self, gone, leaves):
         funnel, cmp = self.sent("sms", self.known(gone, leaves))

@@ -118,7 +118,7 @@ class Simulator:
     def __init__(self, a):
         self.a = a
         self.knobs = {"bounce_permille": a.bounce_permille, "complain_permille": a.complain_permille, "click_permille": a.click_permille,
-                      "refuse_permille": a.refuse_permille, "answer_delay_ms": a.answer_delay_ms}
+                      "refuse_permille": a.refuse_permille, "answer_delay_ms": a.answer_delay_ms, "hold_reports": 0}
         self.calls = asyncio.Semaphore(TASKS_MAX)
         self.tasks, self.stop = set(), asyncio.Event()
         self.reset()
@@ -208,6 +208,8 @@ class Simulator:
         """As a mail system does: again and again until it is taken."""
         if not url:
             return False
+        while self.knobs["hold_reports"]:
+            await asyncio.sleep(0.05)
         for _ in range(TRIES):
             async with self.calls:
                 status = await asyncio.get_running_loop().run_in_executor(None, self.call, url, body, kind)
@@ -384,6 +386,8 @@ class Session:
         for recipient in self.recipients:
             answer = self.sim.take(self.sender, recipient, b"".join(lines))
         self.sender = None
+        if any(self.sim.wants(self.sim.a.lose, None, r) for r in self.recipients):
+            raise ConnectionError
         return await self.say(answer)
 
 
@@ -417,7 +421,8 @@ def options():
     p.add_argument("--report-url", default="", metavar="URL", help="the gateway's route /cb/INSTANCE/report")
     p.add_argument("--link-base", default="", metavar="URL", help="clicks go here instead of the link's own server, with its token")
     for name, what in (("refuse", "at RCPT, with the answer =\"550 5.1.1 …\""), ("bounce", "taken, and a DSN with =STATUS comes back"),
-                       ("complain", "a feedback report comes back"), ("click", "clicks the one-click link"), ("reply", "answers =TEXT")):
+                       ("complain", "a feedback report comes back"), ("click", "clicks the one-click link"), ("reply", "answers =TEXT"),
+                       ("lose", "taken, and the connection breaks before the answer to the final dot")):
         p.add_argument("--" + name, action="append", default=[], metavar="PATTERN[=VALUE]", type=Rule.of, help="recipients: " + what)
     for name in ("refuse", "bounce", "complain", "click"):
         p.add_argument("--%s-permille" % name, type=int, default=0, metavar="N", help="so many of a thousand recipients, always the same ones")

@@ -291,3 +291,39 @@ Test(email_report, rubbish_is_read_without_harm, .timeout = 60)
         mime_done(&mail);
     }
 }
+
+#define WHO_REPORT                                                                                 \
+    REPORT_HEAD "%sFinal-Recipient: rfc822; %s\nAction: failed\nStatus: 5.1.1\n\n--=_b\n"          \
+                "Content-Type: text/rfc822-headers\n\nMessage-ID: <a@b>\nTo: %s\n\n--=_b--\n"
+
+Test(email_report, a_bounce_names_the_person_only_where_our_own_address_agrees)
+{
+    static const struct {
+        const char *original, *final, *to, *person; /* person NULL: nobody is named */
+    } cases[] = {
+        {"", "ann@x.example", "x", "ann@x.example"},
+        {"", "ANN@X.example", "x", "ann@x.example"},
+        {"Original-Recipient: rfc822;ann@x.example\n", "box@y.example", "x", "ann@x.example"},
+        {"", "box@y.example", "\"Ann <3\" <ann@x.example>", "ann@x.example"},
+        {"", "box@y.example", "bob@x.example", NULL},
+        {"", "", "", NULL},
+    };
+    char who[EMAIL_WHO_LEN + 1], token[EMAIL_TOKEN_LEN + 1], to[200];
+    email_token_make(&key, EMAIL_FOR_BOUNCE, id, token);
+    email_who_make(&key, id, 4711, "ann@x.example", who);
+    (void)snprintf(to, sizeof to, "b+%s-%s@b.example", token, who);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct report r = read_mail(WHO_REPORT, to, cases[i].original, cases[i].final, cases[i].to);
+        cr_assert_eq(r.kind, REPORT_BOUNCE, "case %zu", i);
+        cr_assert_str_eq(r.id, id);
+        cr_assert_eq(r.sealed, cases[i].person != NULL, "case %zu: %s", i, r.person);
+        if (cases[i].person)
+            cr_assert_str_eq(r.person, cases[i].person);
+        cr_assert_eq(r.reference, cases[i].person ? 4711u : 0u);
+        mime_done(&mail);
+    }
+    to[50] = to[50] == 'q' ? 'r' : 'q'; /* our message still, but the rest is made up */
+    struct report r = read_mail(WHO_REPORT, to, "", "ann@x.example", "");
+    cr_assert(r.kind == REPORT_BOUNCE && !r.sealed);
+    mime_done(&mail);
+}

@@ -78,15 +78,15 @@ Test(email_token, addresses_are_found_whatever_their_case_and_surroundings)
     email_id_new(&k, id);
     email_token_make(&k, EMAIL_FOR_BOUNCE, id, token);
     (void)snprintf(text, sizeof text, "\"b+x@\" <someone@else.example>, <b+%s@b.example>", token);
-    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got));
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got, NULL));
     cr_assert_str_eq(got, id);
     for (char *p = text; *p; p++)
         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
-    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got));
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got, NULL));
     cr_assert_str_eq(got, id);
-    cr_assert_not(email_token_find(&k, EMAIL_FOR_LEAVE, text, got));
-    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, "b+short@b.example", got));
-    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, NULL, got));
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_LEAVE, text, got, NULL));
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, "b+short@b.example", got, NULL));
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, NULL, got, NULL));
 }
 
 Test(email_token, an_id_in_references_is_ours_only_with_its_proof_and_left_alone_else)
@@ -135,4 +135,39 @@ Test(email_token, the_longest_address_fits_a_link_and_a_longer_one_is_left_out)
     cr_assert_str_eq(got, person);
     email_person_seal(&k, id, person, EMAIL_PERSON_MAX + 1, sealed);
     cr_assert_str_eq(sealed, "");
+}
+
+Test(email_token, an_address_of_bounces_says_whom_it_was_for_to_us_only)
+{
+    struct email_key k = key(secret), other = key("another secret of 16");
+    char id[EMAIL_ID_LEN + 1], token[EMAIL_TOKEN_LEN + 1], who[EMAIL_WHO_LEN + 1], text[300],
+        got[EMAIL_ID_LEN + 1] = "", found[EMAIL_WHO_LEN + 1] = "x";
+    uint64_t reference = 0;
+    email_id_new(&k, id);
+    email_token_make(&k, EMAIL_FOR_BOUNCE, id, token);
+    email_who_make(&k, id, 65535, "Ann@x.example", who);
+    int local = snprintf(text, sizeof text, "b+%s-%s", token, who);
+    cr_assert_leq(local, 64); /* RFC 5321 4.5.3.1.1 */
+    (void)snprintf(text, sizeof text, "To: <B+%s-%s@b.example>", token, who);
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got, found));
+    cr_assert_str_eq(found, who);
+    cr_assert(email_who_is(&k, got, found, "Ann@x.example", &reference));
+    cr_assert_eq(reference, 65535);
+    cr_assert_not(email_who_is(&k, got, found, "ann@x.example", &reference));
+    cr_assert_not(email_who_is(&k, got, found, "", &reference));
+    cr_assert_not(email_who_is(&other, got, found, "Ann@x.example", &reference));
+    for (size_t i = 0; i < EMAIL_WHO_LEN; i++) {
+        char old = found[i];
+        found[i] = old == 'q' ? 'r' : 'q';
+        cr_assert_not(email_who_is(&k, got, found, "Ann@x.example", &reference), "at %zu", i);
+        found[i] = old;
+    }
+    email_id_new(&k, id);
+    cr_assert_not(email_who_is(&k, id, found, "Ann@x.example", &reference), "another message");
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, "", got, found) == false);
+    (void)snprintf(text, sizeof text, "b+%s-%.13s@b.example", token, who);
+    cr_assert_not(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got, found), "one letter short");
+    (void)snprintf(text, sizeof text, "b+%s@b.example", token);
+    cr_assert(email_token_find(&k, EMAIL_FOR_BOUNCE, text, got, found));
+    cr_assert_str_eq(found, "", "nothing is said");
 }
