@@ -62,6 +62,7 @@ class SentOnceMore(harness.Field):
         self.forbid(forbidden)
         self.sim.set(swallow_permille=0)
         self.rows("UPDATE echo SET not_before = now() WHERE resent")
+        self.assertTrue(self.until(lambda: self.number(wait) == 0, 15), "%d still stand in line" % self.number(wait))
         self.give_up_waiting(cmp)
         funnel = self.complete(cmp, 50)
         self.assertEqual({dest for dest, _ in self.reached()}, {p.dest for p in people[2:]})
