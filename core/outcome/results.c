@@ -7,9 +7,10 @@
 
 #include <string.h>
 
-#define NOT_SENT_AGAIN_MS                                                                          \
-    1000 /* doubles with every attempt, up to 64 times: a channel that cannot send must not fill   \
-            the log */
+/* Doubles with every attempt, up to 16 times: a channel that cannot send must not fill the log; and
+ * who was throttled before is not kept waiting long after the peer has recovered. */
+#define NOT_SENT_AGAIN_MS 1000
+#define NOT_SENT_DOUBLINGS 4
 #define THROTTLED_AGAIN_MS 1000
 #define ATTEMPTS_MAX 30000 /* attempt is an int2; long before that something is broken */
 
@@ -187,7 +188,9 @@ static void on_not_sent(struct flush *f, struct item *it)
         return;
     }
     event(f, it, EVENT_NOT_SENT);
-    int64_t delay = NOT_SENT_AGAIN_MS << (it->contact.attempt < 7 ? it->contact.attempt - 1 : 6);
+    int doublings = it->contact.attempt - 1;
+    int64_t delay = NOT_SENT_AGAIN_MS
+                    << (doublings < NOT_SENT_DOUBLINGS ? doublings : NOT_SENT_DOUBLINGS);
     again(f, it, it->retry_after_ms > 0 ? it->retry_after_ms : delay, it->contact.tries,
           REASON_RETRY_NOT_SENT);
 }
