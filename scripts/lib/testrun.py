@@ -33,13 +33,21 @@ LONG = ("tests/contract/plugin_", "tests/voice/")  # begin first: the last one w
 SANITIZED_SLOWER, VALGRIND_SLOWER = 3, 10  # programs may take so many times as long
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
-WHY_LINES = 4  # of what a failed case says: the last ones hold the judgement
+WHY_LINES = 4  # of what a failed case says: its exception, else the last ones
+EXCEPTION = re.compile(r"^[\w.]*(Error|Failure|Wrong)\b.*:")
 SKIP = re.compile(r"\s*#\s*SKIP\b:?\s*(.*)$", re.I)
 
 
 class Case:
     def __init__(self, level, name, outcome, seconds=0.0, why="", log="", rerun=""):
         self.level, self.name, self.outcome, self.seconds, self.why, self.log, self.rerun = level, name, outcome, seconds, why, log, rerun
+
+
+def judgement(why, line):
+    """What a failed case says in short, with one more line of it."""
+    if EXCEPTION.match(why):
+        return why
+    return line if EXCEPTION.match(line) else "\n".join((why.split("\n") + [line])[-WHY_LINES:]).strip()
 
 
 class Skipped(Exception):
@@ -183,7 +191,7 @@ class Runner:
             m = TAP_LINE.match(line)
             if not m:
                 if line.startswith("#") and found and found[-1].outcome == "failed" and line.strip("# "):
-                    found[-1].why = "\n".join((found[-1].why.split("\n") + [line[1:].strip()[:300]])[-WHY_LINES:]).strip()
+                    found[-1].why = judgement(found[-1].why, line[1:].strip()[:500])
                 if line.startswith("Bail out!"):
                     found.append(Case(level, program, "failed", 0, line, log, self.rerun(level, program)))
                 continue
