@@ -78,9 +78,8 @@ EVERYWHERE = {
 }
 # One person of two parts: copied from the id that ends to the one that is kept, both parts locked in order.
 TWO_PARTS = {"copy_steps": "joining two customers", "optout_steps": "a new owner of an address, or a tombstone, keeps opt-outs"}
-# Texts that are put together at run time: how the rest may look.
-COMPLETED = {"reserve_period": "1}' FROM unnest($3::int8[]) id ORDER BY id ON CONFLICT (part, period, customer_id) DO UPDATE SET n[1] = "
-                               "coalesce(w.n[1], 0) + 1 WHERE coalesce(w.n[1], 0) < 2"}
+# Texts that are put together at run time: what may stand for their %s.
+COMPLETED = {"reserve_known": ("{1}", "n[1] = coalesce(w.n[1], 0) + 1", "coalesce(w.n[1], 0) < 2")}
 # Tables that know a person or contact and have no part.
 NO_PART = {"receipt_early": "receipts for ids never seen: no contact is known yet, so no part either",
            "route_probe": "belongs to a route, not to a person: the number is our own", "probe_run": "belongs to a route; in_part says where its contact is"}
@@ -154,7 +153,7 @@ class shape(unittest.TestCase):
         found = [t for path in sorted(glob.glob(os.path.join(ROOT, "core/store/*.c"))) if not path.endswith("store_schema.c")  # migrations: no customer
                  for t in texts(os.path.relpath(path, ROOT))]
         cls.temporary = sorted({t for _, text in found for t in TEMPORARY.findall(text)})
-        cls.statements = [(name, text + COMPLETED.get(name, "") if text.endswith("'{") else text) for name, text in found if STATEMENT.match(text)]
+        cls.statements = [(name, text % COMPLETED[name] if name in COMPLETED else text) for name, text in found if STATEMENT.match(text)]
         cls.plans = cls.explain()
 
     @classmethod
