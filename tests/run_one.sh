@@ -20,10 +20,24 @@ TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports
 LSAN_OPTIONS=${LSAN_OPTIONS:+$LSAN_OPTIONS:}print_suppressions=0:suppressions=$src/tests/lsan.supp
 export CRITERION_OUTPUTS ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS LSAN_OPTIONS
 
+# Criterion 2.4.1 now and then loses what it keeps for the .timeout of a test that is over (48 bytes). Only a leak that its library asked
+# for itself is left out, and no function of it can be named in lsan.supp: it is stripped, and all tests are called from it.
+leaked_by_criterion() {
+    awk '/: detected memory leaks/ { leaks = 1; next }
+        /(ERROR|WARNING): |runtime error:/ || (/^ *#1 / && !/libcriterion\.so/) { ours = 1 }
+        /^(Direct|Indirect) leak of / { n++ }
+        /^ *#1 .*libcriterion\.so/ { theirs++ }
+        END { exit !(leaks && n && n == theirs && !ours) }' "$1"
+}
+
 timeout -k 10 "${CGW_TEST_TIMEOUT_S:-300}" "$@"
 rc=$?
 for report in "$dir"/report*; do
     [ -f "$report" ] || continue
+    if leaked_by_criterion "$report"; then
+        [ "$rc" -ne 23 ] || rc=0 # LeakSanitizer's
+        continue
+    fi
     sed 's/^/# /' "$report"
     bad=$report
 done

@@ -149,9 +149,9 @@ static enum smpp_state do_open(struct smpp_link *l)
     struct smpp_options *o = &l->inst->opt;
     l->n_addrs = l->next_addr = 0;
     step_limit(l);
-    int rc = smpp_resolve_start(o->host, o->port, &l->resolve);
+    int rc = smpp_resolve_start(&l->inst->asked, o->host, o->port, &l->resolve);
     if (rc) {
-        smpp_link_set_why(l, strerror(-rc));
+        smpp_link_set_why(l, rc == -EBUSY ? "too many names are being looked up" : strerror(-rc));
         return close_link(l, -1);
     }
     l->resolve_ms = l->inst->now_ms; /* the next tick asks it */

@@ -543,6 +543,7 @@ void smpp_op_destroy(void *ch)
     smpp_inbox_free(in->inbox);
     smpp_msgid_done(&in->ids);
     smpp_tls_ctx_free(in->tls);
+    in->asked = smpp_resolve_free(in->asked);
     explicit_bzero(in->opt.password, sizeof in->opt.password);
     free(in);
 }

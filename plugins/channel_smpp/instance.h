@@ -72,7 +72,7 @@ struct smpp_link {
     struct smpp_aimd aimd;
     struct smpp_bucket limit; /* of aimd */
     struct cgw_timer *timer;
-    struct smpp_resolve *resolve; /* owned, NULL when not asking */
+    struct smpp_resolve *resolve; /* a hold on it, NULL when not asking */
     int64_t resolve_ms;           /* when to look for its answer */
     struct smpp_peer_addr addrs[SMPP_PEER_ADDRS_MAX];
     uint32_t n_addrs, next_addr;
@@ -96,7 +96,8 @@ struct smpp_inst {
     const struct cgw_host *host;
     struct cgw_inst *gw;
     struct smpp_options opt;
-    struct smpp_tls_ctx *tls; /* owned */
+    struct smpp_tls_ctx *tls;   /* owned */
+    struct smpp_resolve *asked; /* a hold on the last question for the name */
     struct smpp_refs refs;
     struct smpp_msgid ids;
     struct smpp_bucket bucket; /* of the account */

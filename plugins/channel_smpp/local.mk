@@ -35,6 +35,6 @@ plugins_channel_smpp_channel_smpp_la_SOURCES = \
 plugins_channel_smpp_channel_smpp_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/core/include \
 	-I$(top_srcdir)/plugins/channel_smpp $(LIBSMPP34_CFLAGS) $(OPENSSL_CFLAGS)
 plugins_channel_smpp_channel_smpp_la_LDFLAGS = $(PLUGIN_LDFLAGS)
-plugins_channel_smpp_channel_smpp_la_LIBADD = $(LIBSMPP34_LIBS) $(OPENSSL_LIBS)
+plugins_channel_smpp_channel_smpp_la_LIBADD = $(LIBSMPP34_LIBS) $(OPENSSL_LIBS) -lpthread
 
 EXTRA_DIST += plugins/channel_smpp/README.md

@@ -75,6 +75,6 @@ static const struct cgw_channel_ops ops = {
     .destroy = smpp_op_destroy,
 };
 
-CGW_CHANNEL_PLUGIN(.flags = CGW_F_SHARED_LOOP, .name = "channel_smpp", .version = "1.0",
-                   .vendor = "campgw", .options = smpp_option_schema, .counters = counters,
-                   .caps = &caps, .channel = &ops);
+CGW_CHANNEL_PLUGIN(.flags = CGW_F_SHARED_LOOP | CGW_F_OWN_THREADS, .name = "channel_smpp",
+                   .version = "1.0", .vendor = "campgw", .options = smpp_option_schema,
+                   .counters = counters, .caps = &caps, .channel = &ops);

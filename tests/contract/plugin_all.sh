@@ -5,13 +5,16 @@ here=$(dirname "$0")
 fixtures=tests/fixtures/plugins/.libs
 loopback=plugins/channel_loopback/.libs
 broadcast=plugins/campaign_broadcast/.libs
+errors=$(mktemp) || exit 1
+trap 'rm -f "$errors"' EXIT
 n=0 bad=0
 CAMPGW_PLUGIN_HOST=$PWD/campgw-plugin-host
 export CAMPGW_PLUGIN_HOST
 
-# Renumbers the inner streams, so that together they are one.
+# Renumbers the inner streams, so that together they are one. A plugin's own process has no environment and so no file for reports: a
+# race that ends it is a crash to whoever started it, one while it ends anyway stands on stderr only.
 run() {
-    out=$(timeout "${CGW_TEST_TIMEOUT_S:-200}" "$@" 2>/dev/null)
+    out=$(timeout "${CGW_TEST_TIMEOUT_S:-200}" "$@" 2>"$errors")
     rc=$?
     plan=$(printf '%s\n' "$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
     seen=$(printf '%s\n' "$out" | grep -c -E '^(not )?ok ')
@@ -19,6 +22,11 @@ run() {
     n=$((n + seen))
     if [ "$rc" -ne 0 ] || [ "$plan" != "$seen" ]; then
         echo "not ok - $1 ended with status $rc, $seen of ${plan:-?} tests"
+        n=$((n + 1)) bad=1
+    fi
+    if grep -q 'WARNING: ThreadSanitizer' "$errors"; then
+        echo "not ok - $1 ran without a race"
+        grep -A 40 'WARNING: ThreadSanitizer' "$errors" | head -n 80 | sed 's/^/# /'
         n=$((n + 1)) bad=1
     fi
 }

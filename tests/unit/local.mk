@@ -87,6 +87,7 @@ smpp_unit_tests = \
 	tests/unit/test_smpp_rate \
 	tests/unit/test_smpp_reassembly \
 	tests/unit/test_smpp_receipt \
+	tests/unit/test_smpp_resolve \
 	tests/unit/test_smpp_rules \
 	tests/unit/test_smpp_segment \
 	tests/unit/test_smpp_text
@@ -118,6 +119,9 @@ tests_unit_test_smpp_reassembly_LDADD = $(SMPP_TEST_LIBS)
 
 tests_unit_test_smpp_receipt_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
 tests_unit_test_smpp_receipt_LDADD = $(SMPP_TEST_LIBS)
+
+tests_unit_test_smpp_resolve_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
+tests_unit_test_smpp_resolve_LDADD = $(SMPP_TEST_LIBS) -ldl
 
 tests_unit_test_smpp_rules_CPPFLAGS = $(SMPP_TEST_CPPFLAGS)
 tests_unit_test_smpp_rules_LDADD = $(SMPP_TEST_LIBS)
