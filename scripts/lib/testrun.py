@@ -406,8 +406,8 @@ class Runner:
     def level_sanitize(self):
         """The same programs, built with sanitizers; two builds, because those of memory and of threads exclude each other."""
         self.sanitized("san", "address,undefined", [self.level_unit, self.level_abi, self.level_contract, self.level_db, self.level_api, self.level_scenario])
-        whole = ("at_once", "four_channels", "isolated", "tasks")  # scenarios that between them run every thread there is
-        self.sanitized("tsan", "thread", [self.level_contract, self.level_db, lambda: self.python("api", "tests/api/run_core.py"),
+        whole = ("at_once", "four_channels", "isolated", "recall", "tasks")  # scenarios that between them run every thread there is
+        self.sanitized("tsan", "thread", [self.level_contract, self.level_db, *[lambda n=n: self.python("api", "tests/api/run_%s.py" % n) for n in ("core", "people")],
                                           *[lambda n=n: self.python("scenario", "tests/scenario/test_%s.py" % n) for n in whole]])
         self.slower = VALGRIND_SLOWER
         self.cases += self.program("contract", "tests/contract/valgrind.sh", ["sh", os.path.join(ROOT, "tests/contract/valgrind.sh"), self.build.dir])
