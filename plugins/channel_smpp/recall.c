@@ -127,6 +127,7 @@ static void again(struct smpp_link *l, const struct smpp_slot *slot)
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1); /* the gateway asks again later */
 }
 
+/* Its answer speaks for the one part that it named, also where one receipt speaks for all. */
 void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu)
 {
     struct smpp_inst *in = l->inst;
@@ -138,7 +139,7 @@ void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struc
     enum smpp_class cls = smpp_retry_submit(&in->opt.retry, status).cls;
     smpp_msgid_same(&in->ids, q->id, id);
     if (status == SMPP_ROK) {
-        smpp_inbox_report(in, id, CGW_RES_RECALLED, 0, "cancel_sm");
+        smpp_inbox_report(in, id, CGW_RES_RECALLED, 0, 0, "cancel_sm");
     } else if (cls == SMPP_CLASS_THROTTLE) {
         again(l, slot);
     } else {
@@ -146,7 +147,7 @@ void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struc
         (void)snprintf(words, sizeof words, "cancel_sm %s", smpp_status_name(status));
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1);
         if (cls != SMPP_CLASS_SESSION) /* that says nothing of the message */
-            smpp_inbox_report(in, id, CGW_RES_NOT_RECALLED, 0, words);
+            smpp_inbox_report(in, id, CGW_RES_NOT_RECALLED, 0, 0, words);
     }
     smpp_query_drop(slot);
 }

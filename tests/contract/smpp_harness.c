@@ -59,6 +59,7 @@ struct bench {
     char last_id[CGW_PROVIDER_ID_MAX];     /* of the last receipt */
     uint64_t last_reference;
     uint32_t last_result; /* likewise */
+    uint32_t receipts_whole;
     uint32_t n_ids;
     uint32_t receipts_final, receipts_other, receipts_strange;
     char reply[2048], reply_from[80], reply_to[80];
@@ -106,6 +107,7 @@ static void on_receipt(void *ctx, const struct cgw_receipt *r)
     (void)snprintf(b->last_id, sizeof b->last_id, "%s", r->provider_id);
     b->last_reference = r->reference;
     b->last_result = r->result;
+    b->receipts_whole += !!(r->flags & CGW_RESF_WHOLE);
     if (r->result == CGW_RES_ENROUTE || r->result == CGW_RES_NOT_RECALLED)
         b->receipts_other++;
     else
@@ -1060,6 +1062,38 @@ static void case_recall_not_allowed(struct bench *b)
     recall_with(b, false);
 }
 
+/* One receipt speaks for all parts, but the answer to cancel_sm for the part that it named. */
+static void case_recall_of_parts(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    struct cgw_ask asks[4];
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    opt(b, "receipts_per=message");
+    b->want_receipt = true;
+    b->long_every = 1;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    check(b->n_ids == 3, "a message of %u parts", b->n_ids);
+    for (int i = 0; i < 4; i++) /* the first once more: it is too late for that one */
+        asks[i] = (struct cgw_ask){.size = sizeof asks[i],
+                                   .peer_id = b->peer_ids[i % 3],
+                                   .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    check(b->in.desc->channel->recall(b->in.ch, asks, 3) == 3, "all are taken");
+    run_for(b, 200);
+    check(b->in.desc->channel->recall(b->in.ch, asks + 3, 1) == 1, "one is asked about again");
+    run_for(b, 200);
+    check(b->receipts_final == 3 && b->receipts_other == 1 &&
+              b->last_result == CGW_RES_NOT_RECALLED && !strcmp(b->last_id, b->ids[0]),
+          "3 are taken back, then the first is too late");
+    check(b->receipts_whole == 0, "no answer speaks for the whole message (%u do)",
+          b->receipts_whole);
+    no_complaints(b);
+}
+
 /* Half of the rate is theirs: bulk behind them still moves, and nothing is beyond the rate. */
 static void case_recall_shares_the_rate(struct bench *b)
 {
@@ -1247,6 +1281,7 @@ static const struct {
     {"query", case_query},
     {"recall", case_recall},
     {"recall_not_allowed", case_recall_not_allowed},
+    {"recall_of_parts", case_recall_of_parts},
     {"recall_shares_the_rate", case_recall_shares_the_rate},
     {"receipt_spelling", case_receipt_spelling},
     {"user_reference", case_user_reference},
