@@ -121,7 +121,8 @@ void instance_cancel(struct plugin_instance *inst, const uint64_t *tokens, uint3
 /* \return how many were queued for query(); 0 when the plugin has no query(). Texts are copied. */
 uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
 /* Likewise for recall(). \return how many were queued, the rest later; negative: not now and not
- * soon, because the plugin has no recall() or the instance does not run. */
+ * soon, because the plugin has no recall(), its option `cancel` is off, or the instance does not
+ * run. */
 int instance_recall(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
 /* What is durable of the accepts: the newest figures replace those not yet told. Ignored without a
  * tally() of the plugin. */

@@ -81,7 +81,8 @@ static void turn_queries(struct plugin_instance *in)
 
 int instance_recall(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n)
 {
-    if (!inst->plugin->channel.recall || inst_state(inst) != INSTANCE_RUNNING)
+    if (!inst->plugin->channel.recall || conf_is_off(inst->conf, CONF_CANCEL) ||
+        inst_state(inst) != INSTANCE_RUNNING)
         return CGW_ESTATE;
     return (int)put_asks(inst, &inst->recalls, INSTANCE_RECALLS, asks, n);
 }
