@@ -112,6 +112,9 @@ static void end_round(struct recall_progress *at)
         at->idle = OUTCOME_RECALL_ROUNDS; /* each has its answer, or nobody could give one */
     if (at->drained && at->asked) {
         at->idle = at->found_before && at->found >= at->found_before ? at->idle + 1 : 0;
+        if (++at->rounds >=
+            OUTCOME_RECALL_ROUNDS_MAX) /* receipts lessen them too, answers or not */
+            at->idle = OUTCOME_RECALL_ROUNDS;
         at->found_before = at->found;
     }
     at->rest_until_mono_ms =
@@ -178,7 +181,7 @@ int outcome_recall_wave(struct outcome_recaller *a, struct db *db, const struct 
     if (w->drained != at->drained) { /* the last accepts are there: once more, from the beginning */
         at->drained = w->drained;
         at->rest_until_mono_ms = at->found_before = 0;
-        at->idle = 0;
+        at->idle = at->rounds = 0;
         begin_round(at);
     }
     if (at->idle >= OUTCOME_RECALL_ROUNDS || began < at->rest_until_mono_ms || !refill(a))

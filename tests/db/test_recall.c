@@ -25,16 +25,21 @@ static int take(void *ctx, const char *instance, const struct cgw_ask *asks, uin
     return 1;
 }
 
-static void accept_all(struct world *w, struct outcome_writer *o, int32_t part)
+static void accept_people(struct world *w, struct outcome_writer *o, int32_t part, int n)
 {
-    sent_world(w, part, PEOPLE);
-    for (int i = 0; i < PEOPLE; i++) {
+    sent_world(w, part, n);
+    for (int i = 0; i < n; i++) {
         char text[16];
         const char *id = text;
         struct outcome_contact c = contact(w, i);
         (void)snprintf(text, sizeof text, "m%d", i);
         result(o, w, &c, CGW_RES_ACCEPTED, 0, &id, 1);
     }
+}
+
+static void accept_all(struct world *w, struct outcome_writer *o, int32_t part)
+{
+    accept_people(w, o, part, PEOPLE);
 }
 
 /* One second and the rest between two rounds have passed. */
@@ -126,6 +131,26 @@ Test(recall, who_never_answers_is_given_up)
         look(&a, &w, true, 0);
     }
     cr_assert_eq(c.n, PEOPLE * (OUTCOME_RECALL_ROUNDS + 1), "asked about %d times", c.n);
+    outcome_recaller_done(&a);
+    outcome_stop(o);
+}
+
+/* One receipt a round makes each round look like one that brought something. */
+Test(recall, receipts_do_not_prolong_the_asking_for_ever)
+{
+    struct world w;
+    struct channel c = {.room = 1000};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 100};
+    struct outcome_writer *o = start();
+    accept_people(&w, o, 45, 12);
+    for (int i = 0; i < 10; i++) {
+        char id[16];
+        much_later(&a);
+        look(&a, &w, true, 0);
+        (void)snprintf(id, sizeof id, "m%d", i);
+        receipt_at(o, w.instance, id, DEL, 0, NULL, 0);
+    }
+    cr_assert_eq(c.n, 12 + 11 + 10 + 9 + 8 + 7, "asked about %d times", c.n);
     outcome_recaller_done(&a);
     outcome_stop(o);
 }
