@@ -30,10 +30,20 @@ void smpp_recall_start(struct smpp_inst *in)
     smpp_bucket_init(&in->recall_bucket, in->opt.rate > 0 && half == 0 ? 1 : half, in->now_ms);
 }
 
+static bool can_send(const struct smpp_inst *in)
+{
+    for (uint32_t i = 0; i < in->n_links; i++)
+        if (smpp_link_can_send(&in->links[i]))
+            return true;
+    return false;
+}
+
 uint32_t smpp_recall_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n)
 {
     const char *at = (const char *)asks;
     uint32_t taken = 0;
+    if (in->opt.cancel && !in->draining && !can_send(in))
+        return 0; /* what waited here for a bind would be asked about too late, or twice */
     for (; taken < n && in->n_recalls < SMPP_RECALLS_MAX; taken++, at += asks->size) {
         const struct cgw_ask *a = (const struct cgw_ask *)at;
         struct smpp_question *q = slot_at(in, in->n_recalls);

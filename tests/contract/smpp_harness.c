@@ -1094,6 +1094,22 @@ static void case_recall_of_parts(struct bench *b)
     no_complaints(b);
 }
 
+/* What waited here for a bind would only be late. */
+static void case_recall_without_a_link(struct bench *b)
+{
+    struct cgw_ask one = {
+        .size = sizeof one, .peer_id = "1", .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    uint32_t links = 1;
+    if (!bench_open(b, NULL))
+        return;
+    opt(b, "cancel=true");
+    if (!bench_start(b))
+        return;
+    check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 0, "nothing is taken before the bind");
+    check(mini_run(&b->in, all_up, &links, 10000), "%u links are bound", links);
+    check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 1, "then it is");
+}
+
 /* Half of the rate is theirs: bulk behind them still moves, and nothing is beyond the rate. */
 static void case_recall_shares_the_rate(struct bench *b)
 {
@@ -1281,6 +1297,7 @@ static const struct {
     {"query", case_query},
     {"recall", case_recall},
     {"recall_not_allowed", case_recall_not_allowed},
+    {"recall_without_a_link", case_recall_without_a_link},
     {"recall_of_parts", case_recall_of_parts},
     {"recall_shares_the_rate", case_recall_shares_the_rate},
     {"receipt_spelling", case_receipt_spelling},
