@@ -149,6 +149,7 @@ void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struc
     enum smpp_class cls = smpp_retry_submit(&in->opt.retry, status).cls;
     smpp_msgid_same(&in->ids, q->id, id);
     if (status == SMPP_ROK) {
+        smpp_aimd_accepted(&l->aimd, in->now_ms);
         smpp_inbox_report(in, id, CGW_RES_RECALLED, 0, 0, "cancel_sm");
     } else if (cls == SMPP_CLASS_THROTTLE) {
         again(l, slot);
