@@ -8,7 +8,8 @@ TestSuite(recall, .init = setup, .fini = teardown, .timeout = 60);
 #define PEOPLE 6
 
 struct channel {
-    int room; /* asks that it takes; negative: it never will */
+    int room;         /* asks that it takes; negative: it never will */
+    const char *down; /* an instance that takes none */
     char asked[64][CGW_PROVIDER_ID_MAX];
     int n;
 };
@@ -16,8 +17,9 @@ struct channel {
 static int take(void *ctx, const char *instance, const struct cgw_ask *asks, uint32_t n)
 {
     struct channel *c = ctx;
-    (void)instance;
     cr_assert_eq(n, 1);
+    if (c->down && !strcmp(c->down, instance))
+        return 0;
     if (c->room <= 0)
         return c->room;
     c->room--;
@@ -25,16 +27,24 @@ static int take(void *ctx, const char *instance, const struct cgw_ask *asks, uin
     return 1;
 }
 
-static void accept_people(struct world *w, struct outcome_writer *o, int32_t part, int n)
+/* other: the route of every second one, 0 = theirs too. */
+static void accept_over(struct world *w, struct outcome_writer *o, int n, int32_t other)
 {
-    sent_world(w, part, n);
     for (int i = 0; i < n; i++) {
         char text[16];
         const char *id = text;
         struct outcome_contact c = contact(w, i);
+        if (other && i % 2 == 0)
+            c.route_id = other;
         (void)snprintf(text, sizeof text, "m%d", i);
         result(o, w, &c, CGW_RES_ACCEPTED, 0, &id, 1);
     }
+}
+
+static void accept_people(struct world *w, struct outcome_writer *o, int32_t part, int n)
+{
+    sent_world(w, part, n);
+    accept_over(w, o, n, 0);
 }
 
 static void accept_all(struct world *w, struct outcome_writer *o, int32_t part)
@@ -115,6 +125,32 @@ Test(recall, a_channel_without_room_is_waited_for_and_the_rate_is_kept)
     cr_assert_eq(c.n, PEOPLE);
     for (int i = 0; i < PEOPLE; i++)
         cr_assert_eq(c.asked[i][1] - '0', i, "in their order, each once");
+    outcome_recaller_done(&a);
+    outcome_stop(o);
+}
+
+Test(recall, a_channel_that_is_down_does_not_block_another)
+{
+    struct world w;
+    struct channel c = {.room = 100, .down = "away"};
+    struct outcome_recaller a = {.recall = take, .ctx = &c, .per_s = 100};
+    struct outcome_writer *o = start();
+    sent_world(&w, 46, PEOPLE);
+    accept_over(&w, o, PEOPLE,
+                (int32_t)number("INSERT INTO route (public_id, name, channel, instance) VALUES "
+                                "('rte_away%d', 'away%d', 1, 'away') RETURNING route_id",
+                                w.wave_id, w.wave_id));
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, PEOPLE / 2, "%d were asked about", c.n);
+    for (int i = 0; i < 10; i++) {
+        later(&a);
+        look(&a, &w, true, 0);
+    }
+    cr_assert_eq(c.n, PEOPLE / 2, "each once");
+    c.down = NULL;
+    later(&a);
+    look(&a, &w, true, 0);
+    cr_assert_eq(c.n, PEOPLE, "and the others when it is back");
     outcome_recaller_done(&a);
     outcome_stop(o);
 }
