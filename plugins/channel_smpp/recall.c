@@ -137,6 +137,18 @@ static void again(struct smpp_link *l, const struct smpp_slot *slot)
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1); /* the gateway asks again later */
 }
 
+/* "Not now" says nothing of the message. What has no reason or is a vendor's is an answer, and so
+ * is a generic_nack without one: the SMSC did not read it and will not the next time. */
+static bool says_later(enum smpp_class cls, const struct smpp_pdu *pdu)
+{
+    static const uint32_t later[] = {SMPP_RSYSERR, SMPP_RX_T_APPN, SMPP_RDELIVERYFAILURE,
+                                     SMPP_RSERTYPUNAVAIL};
+    for (size_t i = 0; cls == SMPP_CLASS_TRANSIENT && i < sizeof later / sizeof later[0]; i++)
+        if (pdu->status == later[i])
+            return true;
+    return cls == SMPP_CLASS_SESSION;
+}
+
 /* Its answer speaks for the one part that it named, also where one receipt speaks for all. */
 void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu)
 {
@@ -157,7 +169,7 @@ void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struc
         char words[CGW_RAW_MAX];
         (void)snprintf(words, sizeof words, "cancel_sm %s", smpp_status_name(status));
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1);
-        if (cls != SMPP_CLASS_SESSION) /* that says nothing of the message */
+        if (!says_later(cls, pdu))
             smpp_inbox_report(in, id, CGW_RES_NOT_RECALLED, 0, 0, words);
     }
     smpp_query_drop(slot);

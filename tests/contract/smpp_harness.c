@@ -1110,6 +1110,36 @@ static void case_recall_without_a_link(struct bench *b)
     check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 1, "then it is");
 }
 
+/* What the SMSC cannot do now is asked again by the gateway; what it will not do is said. */
+static void case_recall_refused(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    static const struct {
+        const char *status;
+        uint32_t receipts;
+    } said[] = {{"0x8", 0},  {"0x64", 0}, {"0xfe", 0}, {"0x102", 0}, {"0x4", 0},
+                {"0x11", 1}, {"0x45", 2}, {"0xff", 3}, {"0x4ff", 4}};
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    struct cgw_ask one = {
+        .size = sizeof one, .peer_id = b->peer_ids[0], .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        (void)sim_peer_ask(&b->sim, "set cancel_status %s", said[i].status);
+        check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 1, "asked");
+        run_for(b, 100);
+        check(sim_peer_stat(&b->sim, "cancels") == (int64_t)i + 1 &&
+                  b->receipts_other == said[i].receipts && b->receipts_final == 0,
+              "%s: %u refusals are said (%u)", said[i].status, said[i].receipts, b->receipts_other);
+    }
+    no_complaints(b);
+}
+
 /* Half of the rate is theirs: bulk behind them still moves, and nothing is beyond the rate. */
 static void case_recall_shares_the_rate(struct bench *b)
 {
@@ -1298,6 +1328,7 @@ static const struct {
     {"recall", case_recall},
     {"recall_not_allowed", case_recall_not_allowed},
     {"recall_without_a_link", case_recall_without_a_link},
+    {"recall_refused", case_recall_refused},
     {"recall_of_parts", case_recall_of_parts},
     {"recall_shares_the_rate", case_recall_shares_the_rate},
     {"receipt_spelling", case_receipt_spelling},
