@@ -102,6 +102,13 @@ static void begin_part(struct recall_progress *at, int32_t part)
     at->attempt = at->seg = 0;
 }
 
+static void stand_at(struct recall_progress *at, const struct overdue *o)
+{
+    at->contact_id = o->contact_id;
+    at->attempt = o->attempt;
+    at->seg = o->seg;
+}
+
 static void begin_round(struct recall_progress *at)
 {
     begin_part(at, 0);
@@ -197,11 +204,8 @@ static bool batch(struct outcome_recaller *a, struct recall_progress *at, struct
         at->found = found;
     }
     at->incomplete |= first >= 0 && others;
-    if (done > 0) {
-        at->contact_id = rows[done - 1].contact_id;
-        at->attempt = rows[done - 1].attempt;
-        at->seg = rows[done - 1].seg;
-    }
+    if (done > 0)
+        stand_at(at, &rows[done - 1]);
     return done == n;
 }
 
@@ -215,14 +219,17 @@ static int walk(struct outcome_recaller *a, struct db *db, const struct recall_w
         struct overdue after = {
             .contact_id = at->contact_id, .attempt = at->attempt, .seg = at->seg};
         int n = 0;
+        bool end = false;
         int rc = store_recallable(db, at->part, w->wave_id, w->since_utc_ms, &after, rows,
-                                  ROWS_PER_LOOK, &n, diag);
+                                  ROWS_PER_LOOK, &n, &end, diag);
         if (rc < 0)
             return rc;
         if (!batch(a, at, &x, rows, n))
             return 0;
-        if (n < ROWS_PER_LOOK)
+        if (end)
             begin_part(at, at->part + 1);
+        else
+            stand_at(at, &after);
     }
     if (at->part == STORE_PARTS)
         end_round(at);

@@ -191,6 +191,38 @@ Test(recall, receipts_do_not_prolong_the_asking_for_ever)
     outcome_stop(o);
 }
 
+/* 1,400 answered ones in front of 100 others: a look ends where its page does, with nobody. */
+Test(recall, one_look_is_bounded_whatever_is_answered)
+{
+    struct world w;
+    struct overdue after = {0}, rows[64];
+    int n = 0;
+    bool end = true;
+    make_world(&w, 47, 1);
+    int64_t first = (int64_t)w.wave_id << 32;
+    OK(db_begin(db, &d));
+    run_sql(
+        "WITH x AS (INSERT INTO contact_submit (part, contact_id, attempt, seg, n_segs, receipt, "
+        "ts, route_id, refh, address_key, ref, peer_ref, seal_no) SELECT 47, %" PRId64
+        " + g, 1, 0, 1, true, now(), %d, 0, 0, 'm' || g, '', 0 FROM generate_series(1, 1500) g "
+        "RETURNING 1) SELECT count(*) FROM x",
+        first, w.route_id);
+    run_sql("WITH x AS (INSERT INTO contact_event (part, contact_id, attempt, seg, kind, ts, "
+            "route_id, code, code_space, detail, sub, quantity, seal_no) SELECT 47, %" PRId64
+            " + g, 1, 0, 2, now(), %d, 0, '', '', 0, 0, 0 FROM generate_series(1, 1400) g "
+            "RETURNING 1) SELECT count(*) FROM x",
+            first, w.route_id);
+    OK(store_recallable(db, 47, w.wave_id, 0, &after, rows, 64, &n, &end, &d));
+    cr_assert(n == 0 && !end && after.contact_id == first + 1000, "%d behind %" PRId64, n,
+              after.contact_id - first);
+    OK(store_recallable(db, 47, w.wave_id, 0, &after, rows, 64, &n, &end, &d));
+    cr_assert(n == 64 && !end && rows[0].contact_id == first + 1401 &&
+              after.contact_id == first + 1464);
+    OK(store_recallable(db, 47, w.wave_id, 0, &after, rows, 64, &n, &end, &d));
+    cr_assert(n == 36 && end && rows[35].contact_id == first + 1500);
+    db_rollback(db);
+}
+
 Test(recall, nobody_is_asked_after_its_validity_or_without_a_channel_that_can)
 {
     struct world w;
