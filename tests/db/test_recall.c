@@ -191,6 +191,24 @@ Test(recall, receipts_do_not_prolong_the_asking_for_ever)
     outcome_stop(o);
 }
 
+Test(recall, a_part_that_came_through_beside_one_taken_back_is_noted)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+    struct world w;
+    struct outcome_writer *o = start();
+    sent_world(&w, 48, 1);
+    struct outcome_contact c = contact(&w, 0);
+    result(o, &w, &c, CGW_RES_ACCEPTED, 0, ids, 3);
+    receipt_at(o, w.instance, "a", CGW_RES_RECALLED, 0, NULL, 0);
+    receipt_at(o, w.instance, "b", DEL, 0, NULL, 0);
+    receipt_at(o, w.instance, "c", CGW_RES_FAILED, 0, NULL, 0);
+    outcome_stop(o);
+    cr_assert_eq(events(&w, 0, EVENT_DELIVERED), 1);
+    cr_assert_eq(events(&w, 0, EVENT_FAILED), 0);
+    cr_assert_eq(stat(&w, STAT_RECALLED), 1);
+    cr_assert_eq(stat(&w, STAT_DELIVERED), 0);
+}
+
 /* 1,400 answered ones in front of 100 others: a look ends where its page does, with nobody. */
 Test(recall, one_look_is_bounded_whatever_is_answered)
 {
