@@ -181,6 +181,8 @@ struct outcome_recaller {
         uint32_t asked, idle; /* of this round; rounds that asked and brought nothing */
         uint32_t rounds;      /* that asked since it is drained */
         bool drained;         /* everything that will ever be accepted has been */
+        bool met_all;         /* a round after that went past everybody */
+        int64_t people;       /* asked until then */
         bool incomplete;      /* this round passed by who waits for room of its instance */
     } waves[OUTCOME_RECALL_WAVES];
 };

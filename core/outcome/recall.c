@@ -6,6 +6,7 @@
 #include "outcome/outcome_int.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 #include <stdio.h>
@@ -126,6 +127,14 @@ static void end_round(struct recall_progress *at)
             OUTCOME_RECALL_ROUNDS_MAX) /* receipts lessen them too, answers or not */
             at->idle = OUTCOME_RECALL_ROUNDS;
         at->found_before = at->found;
+    }
+    if (!at->met_all)
+        at->people += at->asked; /* later ones are asked again */
+    at->met_all |= at->drained && !at->incomplete;
+    if (at->idle >= OUTCOME_RECALL_ROUNDS) {
+        int64_t answered = at->people > at->found ? at->people - at->found : 0;
+        log_info("outcome.recall.done", "wave=%d asked=%lld answered=%lld unanswered=%lld",
+                 at->wave_id, (long long)at->people, (long long)answered, (long long)at->found);
     }
     at->rest_until_mono_ms =
         clock_mono_ms() + (at->asked || !at->drained ? OUTCOME_RECALL_ROUND_MS : QUIET_ROUND_MS);
