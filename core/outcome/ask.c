@@ -57,15 +57,16 @@ int outcome_ask_wave(struct outcome_asker *a, struct db *db, int32_t wave_id, st
     while (rc == 0 && a->left && at->part < STORE_PARTS && clock_mono_ms() < until) {
         struct overdue after = {
             .contact_id = at->contact_id, .attempt = at->attempt, .seg = at->seg};
+        bool end = false;
         int n = 0, max = a->left < ASKS_PER_CALL ? (int)a->left : ASKS_PER_CALL;
-        rc = store_overdue(db, at->part, wave_id, &after, rows, max, &n, diag);
-        for (int i = 0; rc == 0 && i < n; i++) {
+        rc = store_overdue(db, at->part, wave_id, &after, rows, max, &n, &end, diag);
+        for (int i = 0; rc == 0 && i < n; i++)
             a->left -= ask(a, &rows[i]);
-            at->contact_id = rows[i].contact_id;
-            at->attempt = rows[i].attempt;
-            at->seg = rows[i].seg;
-        }
-        if (rc == 0 && n < max) {
+        if (rc == 0 && !end) {
+            at->contact_id = after.contact_id;
+            at->attempt = after.attempt;
+            at->seg = after.seg;
+        } else if (rc == 0) {
             int32_t next = at->part + 1;
             *at = (struct ask_progress){
                 .wave_id = wave_id, .part = next, .used_mono_ms = at->used_mono_ms};

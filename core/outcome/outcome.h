@@ -156,11 +156,13 @@ int outcome_ask_wave(struct outcome_asker *a, struct db *db, int32_t wave_id,
  * at most per_s in a second over all waves. Its answers come as receipts and are what is remembered
  * of it: what has one is never asked about again, whoever asks. What has none is asked about once
  * more after OUTCOME_RECALL_AGAIN_MS to twice that, or by who takes over; and given up when
- * OUTCOME_RECALL_ROUNDS such rounds brought nothing. One caller at a time (the planner). */
+ * OUTCOME_RECALL_ROUNDS such rounds brought nothing, or after OUTCOME_RECALL_ROUNDS_MAX of them.
+ * One caller at a time (the planner). */
 #define OUTCOME_RECALL_WAVES 64 /* waves followed; of more, the oldest look begins anew */
 #define OUTCOME_RECALL_PER_S_MAX 1000
 #define OUTCOME_RECALL_AGAIN_MS 120000
 #define OUTCOME_RECALL_ROUNDS 3
+#define OUTCOME_RECALL_ROUNDS_MAX 6
 #define OUTCOME_RECALL_ROUND_MS 2000 /* from the end of a round to the next: late accepts */
 struct asked_set;
 struct outcome_recaller {
@@ -177,7 +179,11 @@ struct outcome_recaller {
         int64_t found, found_before; /* unanswered: of this round, of the last that asked */
         int16_t attempt, seg;
         uint32_t asked, idle; /* of this round; rounds that asked and brought nothing */
+        uint32_t rounds;      /* that asked since it is drained */
         bool drained;         /* everything that will ever be accepted has been */
+        bool met_all;         /* a round after that went past everybody */
+        int64_t people;       /* asked until then */
+        bool incomplete;      /* this round passed by who waits for room of its instance */
     } waves[OUTCOME_RECALL_WAVES];
 };
 struct recall_wave {

@@ -313,7 +313,8 @@ static bool is_final(int16_t kind)
 
 struct so_far {
     int delivered, delivered_other; /* segments, of this attempt and of others */
-    bool ended, seg_final, enroute, unknown, settled, unsent, kept;
+    bool ended, closed;             /* closed: by more than a part that was taken back */
+    bool seg_final, enroute, unknown, settled, unsent, kept;
     bool counted; /* another attempt, in doubt or sent once more, has had its end */
 };
 
@@ -329,7 +330,9 @@ static void learn(struct so_far *s, const struct resolved *x, int16_t attempt, i
     }
     bool mine = seg == x->m.seg || seg == -1;
     s->delivered += kind == EVENT_DELIVERED && seg >= 0;
-    s->ended = s->ended || (is_final(kind) && (kind != EVENT_DELIVERED || seg == -1));
+    bool ends = is_final(kind) && (kind != EVENT_DELIVERED || seg == -1);
+    s->ended = s->ended || ends;
+    s->closed = s->closed || (ends && (kind != EVENT_RECALLED || seg == -1));
     s->seg_final = s->seg_final || (mine && is_final(kind));
     s->enroute = s->enroute || (mine && kind == EVENT_ENROUTE);
     s->kept = s->kept || (mine && kind == EVENT_NOT_RECALLED);
@@ -429,8 +432,9 @@ static void apply(struct flush *f, const struct resolved *x, const struct past *
     }
     int16_t kind = finals[x->result].kind;
     /* repeated, or a second opinion: the first final word stands. But each segment that is taken
-     * back is noted, so that nobody asks for it again. */
-    if (s.seg_final || (s.ended && kind != EVENT_RECALLED)) {
+     * back is noted, so that nobody asks for it again, and beside those each that came through. */
+    bool noted = kind == EVENT_RECALLED || (kind == EVENT_DELIVERED && seg >= 0 && !s.closed);
+    if (s.seg_final || (s.ended && !noted)) {
         count_receipt("repeated");
         return;
     }

@@ -98,6 +98,25 @@ static int finish_wave(struct planner *p, const struct plan_wave *w, int64_t now
     return rc;
 }
 
+/* One broken wave must not stop the others. */
+static void broken(const struct plan_wave *w, int rc, const struct diag *diag)
+{
+    log_error("planner.wave.failed", "wave=%d code=%s msg=\"%s\"", w->wave_id, diag_code_name(rc),
+              diag->text);
+}
+
+/* Taking back is a wish: where it fails the wave still comes to its end. */
+static int sending_wave(struct planner *p, const struct plan_wave *w, int64_t now_ms,
+                        struct diag *diag)
+{
+    int rc = recall_wave(p, w, now_ms, diag);
+    if (rc == -ENOTCONN)
+        return rc;
+    if (rc < 0)
+        broken(w, rc, diag);
+    return finish_wave(p, w, now_ms, diag);
+}
+
 static void gauge_campaigns(void *ctx, const char *state, int64_t n)
 {
     (void)ctx;
@@ -160,15 +179,11 @@ static int turn(struct planner *p, struct diag *diag)
     for (int i = 0; rc == 0 && i < n; i++) {
         struct plan_wave *w = &p->waves[i];
         bool sending = !strcmp(w->state, "running") || !strcmp(w->state, "finishing");
-        int wave_rc = sending ? recall_wave(p, w, now_ms, diag) : plan_wave(p, w, diag);
-        if (sending && wave_rc == 0)
-            wave_rc = finish_wave(p, w, now_ms, diag);
+        int wave_rc = sending ? sending_wave(p, w, now_ms, diag) : plan_wave(p, w, diag);
         if (wave_rc == -ENOTCONN)
             rc = wave_rc;
-        else if (wave_rc < 0 &&
-                 wave_rc != CGW_ESTATE) /* one broken wave must not stop the others */
-            log_error("planner.wave.failed", "wave=%d code=%s msg=\"%s\"", w->wave_id,
-                      diag_code_name(wave_rc), diag->text);
+        else if (wave_rc < 0 && wave_rc != CGW_ESTATE)
+            broken(w, wave_rc, diag);
     }
     if (rc == 0)
         rc = store_plan_campaigns(p->db, &completed, diag);

@@ -335,6 +335,12 @@ int64_t conf_int(const struct cgw_conf *c, const char *key)
     return v ? v->num : 0;
 }
 
+bool conf_is_off(const struct cgw_conf *c, const char *key)
+{
+    const struct conf_value *v = conf_value_of(c, key);
+    return v && v->opt->type == CGW_OPT_BOOL && !v->num;
+}
+
 const char *conf_str(const struct cgw_conf *c, const char *key)
 {
     const struct conf_value *v = conf_value_of(c, key);

@@ -25,6 +25,9 @@ struct cgw_conf; /* the values of one instance; the plugin sees the same object 
 /* Option of a channel that is pulled (its own schema declares it): IANA zone of the days that its
  * accepts are counted by. */
 #define CONF_ZONE "zone"
+/* Option of a plugin with recall() (its own schema declares it): false, and nobody is asked back.
+ */
+#define CONF_CANCEL "cancel"
 
 /* How an instance runs: members of every instance that are the gateway's, none of the plugin's
  * options. */
@@ -81,6 +84,8 @@ void conf_foreach(const struct cgw_conf *c, conf_each_fn fn, void *ctx);
 /* The reading half of cgw_host. Unknown keys read as 0 / NULL. */
 int64_t conf_int(const struct cgw_conf *c, const char *key);
 const char *conf_str(const struct cgw_conf *c, const char *key);
+/* It is an option, boolean, and false. */
+bool conf_is_off(const struct cgw_conf *c, const char *key);
 uint32_t conf_count(const struct cgw_conf *c, const char *key);
 const char *conf_item(const struct cgw_conf *c, const char *key, uint32_t i);
 

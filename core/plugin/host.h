@@ -120,8 +120,9 @@ void instance_stored(struct plugin_instance *inst, const uint64_t *acks, uint32_
 void instance_cancel(struct plugin_instance *inst, const uint64_t *tokens, uint32_t n);
 /* \return how many were queued for query(); 0 when the plugin has no query(). Texts are copied. */
 uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
-/* Likewise for recall(). \return how many were queued, the rest later; negative: not now and not
- * soon, because the plugin has no recall() or the instance does not run. */
+/* Likewise for recall(); who waits there already counts as queued. \return how many, the rest
+ * later; negative: not now and not soon, because the plugin has no recall(), its option `cancel` is
+ * off, or the instance does not run. */
 int instance_recall(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n);
 /* What is durable of the accepts: the newest figures replace those not yet told. Ignored without a
  * tally() of the plugin. */

@@ -37,16 +37,28 @@ static void free_asks(struct ask_list *l)
     *l = (struct ask_list){0};
 }
 
-static uint32_t put_asks(struct plugin_instance *inst, struct ask_list *l, uint32_t max,
+static bool waits_in(const struct ask_list *l, const char *peer_id)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (!strcmp(l->v[i].peer_id, peer_id))
+            return true;
+    return false;
+}
+
+/* once: who waits already is put, and waits once. */
+static uint32_t put_asks(struct plugin_instance *inst, struct ask_list *l, uint32_t max, bool once,
                          const struct cgw_ask *asks, uint32_t n)
 {
     uint32_t put = 0;
     (void)pthread_mutex_lock(&inst->lock);
     if (!l->v)
         l->v = calloc(max, sizeof *l->v);
-    while (l->v && put < n && l->n < max && copy_ask(&l->v[l->n], &asks[put])) {
+    for (; l->v && put < n; put++) {
+        if (once && waits_in(l, asks[put].peer_id))
+            continue;
+        if (l->n == max || !copy_ask(&l->v[l->n], &asks[put]))
+            break;
         l->n++;
-        put++;
     }
     (void)pthread_mutex_unlock(&inst->lock);
     inst_wake(inst);
@@ -57,7 +69,7 @@ uint32_t instance_query(struct plugin_instance *inst, const struct cgw_ask *asks
 {
     if (!inst->plugin->channel.query || inst_state(inst) != INSTANCE_RUNNING)
         return 0;
-    return put_asks(inst, &inst->queries, INSTANCE_QUERIES, asks, n);
+    return put_asks(inst, &inst->queries, INSTANCE_QUERIES, false, asks, n);
 }
 
 static void turn_queries(struct plugin_instance *in)
@@ -81,9 +93,10 @@ static void turn_queries(struct plugin_instance *in)
 
 int instance_recall(struct plugin_instance *inst, const struct cgw_ask *asks, uint32_t n)
 {
-    if (!inst->plugin->channel.recall || inst_state(inst) != INSTANCE_RUNNING)
+    if (!inst->plugin->channel.recall || conf_is_off(inst->conf, CONF_CANCEL) ||
+        inst_state(inst) != INSTANCE_RUNNING)
         return CGW_ESTATE;
-    return (int)put_asks(inst, &inst->recalls, INSTANCE_RECALLS, asks, n);
+    return (int)put_asks(inst, &inst->recalls, INSTANCE_RECALLS, true, asks, n);
 }
 
 /* The first ones, borrowed: others only append, and free nothing. */

@@ -471,22 +471,45 @@ int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_c
         &p, ret, max, ret_n, diag);
 }
 
-/* $7 kinds of events that speak for one segment; $8 accepted since. */
+/* $7 kinds of events that speak for one segment; $8 accepted since. A page of accepts is looked
+ * through, however few of them are unanswered; its end, with no instance, is the row where the next
+ * page begins. Events are asked for inside the page whatever plan is made of it. */
+#define PAGE "1000"
 #define UNANSWERED                                                                                 \
-    "SELECT s.contact_id, s.attempt, s.seg, r.instance, coalesce(nullif(s.peer_ref, ''), s.ref), " \
-    "r.sender, r.sender_kind FROM contact_submit s JOIN route r USING (route_id)"                  \
-    " WHERE s.part = $1 AND s.contact_id >= $2::int8 << 32 AND s.contact_id < ($2::int8 + 1) << "  \
-    "32 AND (s.contact_id, s.attempt, s.seg) > ($3, $4, $5) AND s.receipt AND s.ref <> ''"         \
-    " AND ($8::timestamptz IS NULL OR s.ts > $8) AND NOT EXISTS (SELECT FROM contact_event e "     \
-    "WHERE e.part = $1 AND e.contact_id = s.contact_id AND e.attempt = s.attempt AND (e.kind IN "  \
-    "(3, 4, 5, 12) OR (e.kind = ANY($7) AND e.seg IN (s.seg, -1)))) ORDER BY s.contact_id, "       \
-    "s.attempt, s.seg LIMIT $6"
+    "WITH page AS MATERIALIZED (SELECT contact_id, attempt, seg, route_id, ref, peer_ref, "        \
+    "receipt, ts FROM contact_submit WHERE part = $1 AND contact_id >= $2::int8 << 32 AND "        \
+    "contact_id < ($2::int8 + 1) << 32 AND (contact_id, attempt, seg) > ($3, $4, $5) ORDER BY "    \
+    "contact_id, attempt, seg LIMIT " PAGE "),"                                                    \
+    " b AS MATERIALIZED (SELECT min(contact_id) AS lo, max(contact_id) AS hi, count(*) AS n FROM " \
+    "page),"                                                                                       \
+    " u AS (SELECT s.contact_id, s.attempt, s.seg, r.instance, coalesce(nullif(s.peer_ref, ''), "  \
+    "s.ref), r.sender, r.sender_kind FROM page s JOIN route r USING (route_id)"                    \
+    " WHERE s.receipt AND s.ref <> '' AND ($8::timestamptz IS NULL OR s.ts > $8) AND NOT EXISTS "  \
+    "(SELECT FROM contact_event e WHERE e.part = $1 AND e.contact_id >= $2::int8 << 32 AND "       \
+    "e.contact_id < ($2::int8 + 1) << 32 AND e.contact_id >= (SELECT lo FROM b) AND e.contact_id " \
+    "<= (SELECT hi FROM b) AND e.contact_id = s.contact_id AND e.attempt = s.attempt AND (e.kind " \
+    "IN (3, 4, 5, 12) OR (e.kind = ANY($7) AND e.seg IN (s.seg, -1)))) ORDER BY 1, 2, 3 LIMIT "    \
+    "$6)"                                                                                          \
+    " SELECT * FROM u UNION ALL (SELECT contact_id, attempt, seg, '', '', '', 0 FROM page WHERE "  \
+    "(SELECT n FROM b) = " PAGE " ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1) ORDER BY 1, 2, 3"
 
-static int unanswered(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
+static void overdue_read(const struct db_result *r, int i, struct overdue *ret)
+{
+    *ret = (struct overdue){.contact_id = dbr_int(r, i, 0),
+                            .attempt = (int16_t)dbr_int(r, i, 1),
+                            .seg = (int16_t)dbr_int(r, i, 2),
+                            .sender_kind = (uint32_t)dbr_int(r, i, 6)};
+    (void)snprintf(ret->instance, sizeof ret->instance, "%s", dbr_text(r, i, 3));
+    (void)snprintf(ret->peer_id, sizeof ret->peer_id, "%s", dbr_text(r, i, 4));
+    (void)snprintf(ret->sender, sizeof ret->sender, "%s", dbr_text(r, i, 5));
+}
+
+static int unanswered(struct db *db, int32_t part, int32_t wave_id, struct overdue *after,
                       bool recalled, int64_t since_ms, struct overdue *ret, int max, int *ret_n,
-                      struct diag *diag)
+                      bool *ret_end, struct diag *diag)
 {
     static const int16_t for_one[] = {2, 14, 15};
+    struct overdue end = {0};
     struct db_params p;
     dbp_init(&p);
     dbp_int4(&p, part);
@@ -501,28 +524,27 @@ static int unanswered(struct db *db, int32_t part, int32_t wave_id, const struct
     int rc = db_query(db, UNANSWERED, &p, &r, diag);
     if (rc < 0)
         return rc;
-    *ret_n = dbr_rows(r);
-    for (int i = 0; i < *ret_n; i++) {
-        ret[i] = (struct overdue){.contact_id = dbr_int(r, i, 0),
-                                  .attempt = (int16_t)dbr_int(r, i, 1),
-                                  .seg = (int16_t)dbr_int(r, i, 2),
-                                  .sender_kind = (uint32_t)dbr_int(r, i, 6)};
-        (void)snprintf(ret[i].instance, sizeof ret[i].instance, "%s", dbr_text(r, i, 3));
-        (void)snprintf(ret[i].peer_id, sizeof ret[i].peer_id, "%s", dbr_text(r, i, 4));
-        (void)snprintf(ret[i].sender, sizeof ret[i].sender, "%s", dbr_text(r, i, 5));
+    *ret_n = 0;
+    for (int i = 0; i < dbr_rows(r); i++) {
+        bool is_end = !*dbr_text(r, i, 3);
+        overdue_read(r, i, is_end ? &end : &ret[*ret_n]);
+        *ret_n += !is_end;
     }
+    *ret_end = *ret_n < max && !end.contact_id;
+    if (!*ret_end)
+        *after = *ret_n == max ? ret[max - 1] : end;
     return 0;
 }
 
-int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
-                  struct overdue *ret, int max, int *ret_n, struct diag *diag)
+int store_overdue(struct db *db, int32_t part, int32_t wave_id, struct overdue *after,
+                  struct overdue *ret, int max, int *ret_n, bool *ret_end, struct diag *diag)
 {
-    return unanswered(db, part, wave_id, after, false, 0, ret, max, ret_n, diag);
+    return unanswered(db, part, wave_id, after, false, 0, ret, max, ret_n, ret_end, diag);
 }
 
 int store_recallable(struct db *db, int32_t part, int32_t wave_id, int64_t since_ms,
-                     const struct overdue *after, struct overdue *ret, int max, int *ret_n,
+                     struct overdue *after, struct overdue *ret, int max, int *ret_n, bool *ret_end,
                      struct diag *diag)
 {
-    return unanswered(db, part, wave_id, after, true, since_ms, ret, max, ret_n, diag);
+    return unanswered(db, part, wave_id, after, true, since_ms, ret, max, ret_n, ret_end, diag);
 }

@@ -112,19 +112,21 @@ int store_echo_recover(struct db *db, int32_t part, struct diag *diag) CGW_NODIS
 int store_unfinished(struct db *db, int32_t part, int32_t wave_id, struct open_contact *ret,
                      int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
 /* Accepted segments of a part and wave behind (contact, attempt, seg) for which a receipt is
- * expected and none came. */
+ * expected and none came, at most max. One call looks at a bounded number of accepts: where it
+ * ended, possibly with no row at all, is *after; *ret_end: nothing lies behind it. */
 struct overdue {
     int64_t contact_id;
     int16_t attempt, seg;
     uint32_t sender_kind;
     char instance[48], peer_id[CGW_PROVIDER_ID_MAX], sender[64];
 };
-int store_overdue(struct db *db, int32_t part, int32_t wave_id, const struct overdue *after,
-                  struct overdue *ret, int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
+int store_overdue(struct db *db, int32_t part, int32_t wave_id, struct overdue *after,
+                  struct overdue *ret, int max, int *ret_n, bool *ret_end,
+                  struct diag *diag) CGW_NODISCARD;
 /* Likewise those accepted since then that the network has not answered either whether it takes them
  * back. */
 int store_recallable(struct db *db, int32_t part, int32_t wave_id, int64_t since_ms,
-                     const struct overdue *after, struct overdue *ret, int max, int *ret_n,
+                     struct overdue *after, struct overdue *ret, int max, int *ret_n, bool *ret_end,
                      struct diag *diag) CGW_NODISCARD;
 int store_doubt_forget(struct db *db, int32_t part, int32_t wave_id,
                        struct diag *diag) CGW_NODISCARD;

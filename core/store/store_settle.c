@@ -2,7 +2,8 @@
 /* store_settle.c - settlement figures: what a partner's campaigns had accepted, delivered and
  * failed per route and day. Counted from the rows of the log themselves, nothing is kept beside
  * them. A message counts as accepted on the day of its accept, as delivered or failed on the day of
- * the word about it; as everywhere, a failed piece is a failed message. */
+ * the word about it; as everywhere, a failed piece is a failed message. What was taken back was
+ * accepted, and is neither. */
 #include "store/store_json.h"
 #include "store/store_partner.h"
 

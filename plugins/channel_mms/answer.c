@@ -201,6 +201,12 @@ static void cancel_done(struct mms_channel *ch, struct mms_slot *s, enum mms_sen
          ok = said && a.code >= 1000 && a.code < 1100;
     if (!ok)
         mms_count(ch, MMS_C_CANCELS_REFUSED);
+    if (s->call.unreachable) {
+        mms_down(ch, 0, s->call.why);
+        mms_count(ch, MMS_C_UNREACHABLE);
+    } else if (said && (ok || mms_status_of(&ch->o.status, a.code).cls != MMS_ACCOUNT)) {
+        mms_up(ch);
+    }
     /* "later" and "who are you" say nothing of the message: whoever asked may ask again */
     if (!said || (!ok && mms_status_of(&ch->o.status, a.code).cls != MMS_REFUSE))
         return;
@@ -216,8 +222,10 @@ uint32_t mms_op_recall(void *arg, const struct cgw_ask *asks, uint32_t n)
     int64_t now = ch->host->now_mono_ms();
     if (!ch->o.cancel || ch->draining)
         return n; /* taken, and left to its report */
-    if (ch->down)
+    if (ch->down && (now < ch->down_until_ms || ch->n_cancels))
         return 0;
+    if (ch->down && n > 1)
+        n = 1; /* a probe: nothing else may be there to send */
     for (; taken < n && ch->n_cancels < MMS_RECALLS_MAX; taken++, at += asks->size) {
         const char *id = ((const struct cgw_ask *)at)->peer_id;
         if (!id[0] || strlen(id) >= MMS_ID_SIZE || !strncmp(id, "tid:", 4))

@@ -187,14 +187,14 @@ static struct report *next_report(struct smpp_inst *in)
     return &in->inbox->reports[in->inbox->n_batch];
 }
 
-static void add_report(struct smpp_inst *in, struct report *rep, uint64_t ack,
+static void add_report(struct smpp_inst *in, struct report *rep, uint32_t flags, uint64_t ack,
                        struct cgw_address person)
 {
     const struct smpp_receipt *r = &rep->r;
     in->inbox->batch[in->inbox->n_batch++] = (struct cgw_receipt){
         .size = sizeof(struct cgw_receipt),
         .result = r->result,
-        .flags = in->opt.receipt_is_whole ? CGW_RESF_WHOLE : 0,
+        .flags = flags,
         .provider_id = rep->id,
         .reference = r->reference ? r->reference - 1 : 0, /* ours begin at 1 */
         .person = person,
@@ -224,11 +224,12 @@ static void take_receipt(struct smpp_link *l, const struct smpp_pdu *pdu, uint32
     else
         smpp_msgid_receipt(&in->ids, rep->r.id, rep->id);
     struct cgw_address person = address_of(in, &pdu->source, rep->person, sizeof rep->person);
-    add_report(in, rep, ack_of(in->inbox, held), person);
+    add_report(in, rep, in->opt.receipt_is_whole ? CGW_RESF_WHOLE : 0, ack_of(in->inbox, held),
+               person);
 }
 
-void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t result, int32_t code,
-                       const char *raw)
+void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t result,
+                       uint32_t flags, int32_t code, const char *raw)
 {
     struct report *rep = next_report(in);
     memset(&rep->r, 0, sizeof rep->r);
@@ -237,7 +238,7 @@ void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t r
     (void)strncpy(rep->r.raw, raw, sizeof rep->r.raw - 1);
     (void)strncpy(rep->id, provider_id, sizeof rep->id - 1);
     rep->id[sizeof rep->id - 1] = '\0';
-    add_report(in, rep, 0, (struct cgw_address){0, 0, ""});
+    add_report(in, rep, flags, 0, (struct cgw_address){0, 0, ""});
 }
 
 /* ---- replies ---- */

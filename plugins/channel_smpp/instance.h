@@ -176,9 +176,10 @@ void smpp_inbox_tick(struct smpp_inst *in);
 void smpp_inbox_drain(struct smpp_inst *in);          /* pass incomplete replies on now */
 uint32_t smpp_inbox_held(const struct smpp_inst *in); /* answers owed to the peer */
 int64_t smpp_inbox_next_ms(const struct smpp_inst *in);
-/* A receipt that needs no answer to the peer (query_sm_resp). */
-void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t result, int32_t code,
-                       const char *raw);
+/* A receipt that needs no answer to the peer: what it said of the message it was asked about.
+ * flags: CGW_RESF_*, for who is asked about parts may answer for the whole. */
+void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t result,
+                       uint32_t flags, int32_t code, const char *raw);
 
 /* ---- query.c ---- */
 /* \return false: no id, or no source that could be written. */

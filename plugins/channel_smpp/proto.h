@@ -60,6 +60,8 @@
 #define SMPP_RMSGQFUL 0x14u
 #define SMPP_RTHROTTLED 0x58u
 #define SMPP_RX_T_APPN 0x64u
+#define SMPP_RDELIVERYFAILURE 0xFEu
+#define SMPP_RSERTYPUNAVAIL 0x102u
 
 /* ---- esm_class ---- */
 #define SMPP_ESM_TYPE 0x3Cu /* mask of the message type */

@@ -83,7 +83,8 @@ void smpp_query_answer(struct smpp_link *l, struct smpp_slot *slot, const struct
     if (pdu->command == SMPP_GENERIC_NACK || pdu->status != SMPP_ROK)
         smpp_count(in, SMPP_C_QUERIES_FAILED, 1);
     else
-        smpp_inbox_report(in, id, smpp_result_of(in, pdu->message_state), pdu->error_code,
+        smpp_inbox_report(in, id, smpp_result_of(in, pdu->message_state),
+                          in->opt.receipt_is_whole ? CGW_RESF_WHOLE : 0, pdu->error_code,
                           "query_sm");
     free(slot->owner);
     slot->owner = NULL;

@@ -30,10 +30,20 @@ void smpp_recall_start(struct smpp_inst *in)
     smpp_bucket_init(&in->recall_bucket, in->opt.rate > 0 && half == 0 ? 1 : half, in->now_ms);
 }
 
+static bool can_send(const struct smpp_inst *in)
+{
+    for (uint32_t i = 0; i < in->n_links; i++)
+        if (smpp_link_can_send(&in->links[i]))
+            return true;
+    return false;
+}
+
 uint32_t smpp_recall_add(struct smpp_inst *in, const struct cgw_ask *asks, uint32_t n)
 {
     const char *at = (const char *)asks;
     uint32_t taken = 0;
+    if (in->opt.cancel && !in->draining && !can_send(in))
+        return 0; /* what waited here for a bind would be asked about too late, or twice */
     for (; taken < n && in->n_recalls < SMPP_RECALLS_MAX; taken++, at += asks->size) {
         const struct cgw_ask *a = (const struct cgw_ask *)at;
         struct smpp_question *q = slot_at(in, in->n_recalls);
@@ -127,6 +137,19 @@ static void again(struct smpp_link *l, const struct smpp_slot *slot)
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1); /* the gateway asks again later */
 }
 
+/* "Not now" says nothing of the message. What has no reason or is a vendor's is an answer, and so
+ * is a generic_nack without one: the SMSC did not read it and will not the next time. */
+static bool says_later(enum smpp_class cls, const struct smpp_pdu *pdu)
+{
+    static const uint32_t later[] = {SMPP_RSYSERR, SMPP_RX_T_APPN, SMPP_RDELIVERYFAILURE,
+                                     SMPP_RSERTYPUNAVAIL};
+    for (size_t i = 0; cls == SMPP_CLASS_TRANSIENT && i < sizeof later / sizeof later[0]; i++)
+        if (pdu->status == later[i])
+            return true;
+    return cls == SMPP_CLASS_SESSION;
+}
+
+/* Its answer speaks for the one part that it named, also where one receipt speaks for all. */
 void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struct smpp_pdu *pdu)
 {
     struct smpp_inst *in = l->inst;
@@ -138,15 +161,16 @@ void smpp_recall_answer(struct smpp_link *l, struct smpp_slot *slot, const struc
     enum smpp_class cls = smpp_retry_submit(&in->opt.retry, status).cls;
     smpp_msgid_same(&in->ids, q->id, id);
     if (status == SMPP_ROK) {
-        smpp_inbox_report(in, id, CGW_RES_RECALLED, 0, "cancel_sm");
+        smpp_aimd_accepted(&l->aimd, in->now_ms);
+        smpp_inbox_report(in, id, CGW_RES_RECALLED, 0, 0, "cancel_sm");
     } else if (cls == SMPP_CLASS_THROTTLE) {
         again(l, slot);
     } else {
         char words[CGW_RAW_MAX];
         (void)snprintf(words, sizeof words, "cancel_sm %s", smpp_status_name(status));
         smpp_count(in, SMPP_C_RECALLS_FAILED, 1);
-        if (cls != SMPP_CLASS_SESSION) /* that says nothing of the message */
-            smpp_inbox_report(in, id, CGW_RES_NOT_RECALLED, 0, words);
+        if (!says_later(cls, pdu))
+            smpp_inbox_report(in, id, CGW_RES_NOT_RECALLED, 0, 0, words);
     }
     smpp_query_drop(slot);
 }

@@ -59,6 +59,7 @@ struct bench {
     char last_id[CGW_PROVIDER_ID_MAX];     /* of the last receipt */
     uint64_t last_reference;
     uint32_t last_result; /* likewise */
+    uint32_t receipts_whole;
     uint32_t n_ids;
     uint32_t receipts_final, receipts_other, receipts_strange;
     char reply[2048], reply_from[80], reply_to[80];
@@ -106,6 +107,7 @@ static void on_receipt(void *ctx, const struct cgw_receipt *r)
     (void)snprintf(b->last_id, sizeof b->last_id, "%s", r->provider_id);
     b->last_reference = r->reference;
     b->last_result = r->result;
+    b->receipts_whole += !!(r->flags & CGW_RESF_WHOLE);
     if (r->result == CGW_RES_ENROUTE || r->result == CGW_RES_NOT_RECALLED)
         b->receipts_other++;
     else
@@ -1060,6 +1062,84 @@ static void case_recall_not_allowed(struct bench *b)
     recall_with(b, false);
 }
 
+/* One receipt speaks for all parts, but the answer to cancel_sm for the part that it named. */
+static void case_recall_of_parts(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    struct cgw_ask asks[4];
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    opt(b, "receipts_per=message");
+    b->want_receipt = true;
+    b->long_every = 1;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    check(b->n_ids == 3, "a message of %u parts", b->n_ids);
+    for (int i = 0; i < 4; i++) /* the first once more: it is too late for that one */
+        asks[i] = (struct cgw_ask){.size = sizeof asks[i],
+                                   .peer_id = b->peer_ids[i % 3],
+                                   .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    check(b->in.desc->channel->recall(b->in.ch, asks, 3) == 3, "all are taken");
+    run_for(b, 200);
+    check(b->in.desc->channel->recall(b->in.ch, asks + 3, 1) == 1, "one is asked about again");
+    run_for(b, 200);
+    check(b->receipts_final == 3 && b->receipts_other == 1 &&
+              b->last_result == CGW_RES_NOT_RECALLED && !strcmp(b->last_id, b->ids[0]),
+          "3 are taken back, then the first is too late");
+    check(b->receipts_whole == 0, "no answer speaks for the whole message (%u do)",
+          b->receipts_whole);
+    no_complaints(b);
+}
+
+/* What waited here for a bind would only be late. */
+static void case_recall_without_a_link(struct bench *b)
+{
+    struct cgw_ask one = {
+        .size = sizeof one, .peer_id = "1", .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    uint32_t links = 1;
+    if (!bench_open(b, NULL))
+        return;
+    opt(b, "cancel=true");
+    if (!bench_start(b))
+        return;
+    check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 0, "nothing is taken before the bind");
+    check(mini_run(&b->in, all_up, &links, 10000), "%u links are bound", links);
+    check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 1, "then it is");
+}
+
+/* What the SMSC cannot do now is asked again by the gateway; what it will not do is said. */
+static void case_recall_refused(struct bench *b)
+{
+    static const char *const args[] = {"--receipt-delay-min-ms", "60000", "--receipt-delay-max-ms",
+                                       "60000", NULL};
+    static const struct {
+        const char *status;
+        uint32_t receipts;
+    } said[] = {{"0x8", 0},  {"0x64", 0}, {"0xfe", 0}, {"0x102", 0}, {"0x4", 0},
+                {"0x11", 1}, {"0x45", 2}, {"0xff", 3}, {"0x4ff", 4}};
+    if (!bench_open(b, args))
+        return;
+    opt(b, "cancel=true");
+    b->want_receipt = true;
+    if (!bench_up(b, 1))
+        return;
+    send_all(b, 1, 5000);
+    struct cgw_ask one = {
+        .size = sizeof one, .peer_id = b->peer_ids[0], .from = {CGW_ADDR_SHORTCODE, 5, "10690"}};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        (void)sim_peer_ask(&b->sim, "set cancel_status %s", said[i].status);
+        check(b->in.desc->channel->recall(b->in.ch, &one, 1) == 1, "asked");
+        run_for(b, 100);
+        check(sim_peer_stat(&b->sim, "cancels") == (int64_t)i + 1 &&
+                  b->receipts_other == said[i].receipts && b->receipts_final == 0,
+              "%s: %u refusals are said (%u)", said[i].status, said[i].receipts, b->receipts_other);
+    }
+    no_complaints(b);
+}
+
 /* Half of the rate is theirs: bulk behind them still moves, and nothing is beyond the rate. */
 static void case_recall_shares_the_rate(struct bench *b)
 {
@@ -1247,6 +1327,9 @@ static const struct {
     {"query", case_query},
     {"recall", case_recall},
     {"recall_not_allowed", case_recall_not_allowed},
+    {"recall_without_a_link", case_recall_without_a_link},
+    {"recall_refused", case_recall_refused},
+    {"recall_of_parts", case_recall_of_parts},
     {"recall_shares_the_rate", case_recall_shares_the_rate},
     {"receipt_spelling", case_receipt_spelling},
     {"user_reference", case_user_reference},

@@ -51,9 +51,11 @@ class TakesBack(Recall):
         self.assertTrue(self.until(lambda: self.sim.stats()["receipts_acked"] == self.sim.stats()["receipts_made"] == self.funnel(cmp)["delivered"], 20, 0.1))
         delivered = self.funnel(cmp)["delivered"]
         self.assertTrue(100 < delivered < 300, delivered)
+        asked_before = self.metric("campgw_recalls_asked_total")
         self.act(cmp, "cancel")
         self.becomes(cmp, "recalled", 400 - delivered)
         self.assertEqual(self.cancels(), (400 - delivered, 400 - delivered, 0, 0))
+        self.assertEqual(self.metric("campgw_recalls_asked_total") - asked_before, 400 - delivered)
         self.adds_up(cmp, submitted=400, delivered=delivered, recalled=400 - delivered)
         self.complete(cmp, 20, ("cancelled",))
         states = self.api.every("/api/v1/contacts?campaign=%s&state=recalled&limit=500" % cmp)
@@ -141,12 +143,14 @@ class NotAllowed(Recall):
 
     def test_without_the_option_everything_is_delivered(self):
         self.sim.set(receipt_late_ms=6000)
+        asked_before = self.metric("campgw_recalls_asked_total")
         people = self.consenting(100)
         cmp = self.campaign(people)
         self.accepted(cmp, 100)
         self.act(cmp, "cancel")
         self.becomes(cmp, "delivered", 100)
         self.assertEqual(self.cancels(), (0, 0, 0, 0))
+        self.assertEqual(self.metric("campgw_recalls_asked_total"), asked_before, "the channel was asked")
         self.adds_up(cmp, submitted=100, delivered=100)
 
 

@@ -89,6 +89,7 @@ static const struct knob knobs_table[] = {
     NUM(max_rate, 0, 10000000, "0", "submits per second of an account; above: rate_status"),
     NUM(rate_burst, 0, 10000000, "0", "bucket of max_rate (0 = a tenth of it)"),
     HEX(rate_status, "0x58", "0x58 or 0x14"),
+    HEX(cancel_status, "0", "refuse every cancel_sm with this status (0 = do not)"),
     NUM(response_tlv, 0, 1, "0", "append a TLV to submit_sm_resp"),
     MILLE(response_bare_permille, "accepted submits answered without body: no message_id"),
     NUM(id_start, 1, INT64_MAX, "170000000", "first message id"),

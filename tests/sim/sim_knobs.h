@@ -62,7 +62,7 @@ struct sim_knobs {
     int64_t delay_min_ms, delay_max_ms, reorder_permille, reorder_ms, swallow_permille;
     int64_t drop_answer_permille, drop_after_submits, drop_every_submits, garbage_permille;
     int64_t max_window, window_status, max_rate, rate_burst, rate_status, response_tlv;
-    int64_t response_bare_permille;
+    int64_t response_bare_permille, cancel_status;
     /* message ids */
     int64_t id_start, id_reuse, id_base, id_pad, id_upper;
     int64_t receipt_id_base, receipt_id_pad, receipt_id_upper;

@@ -334,7 +334,9 @@ void sim_cancel(struct sim *sim, struct sim_session *s, const struct sim_head *h
         sim->stats.cancels_late += id && !id->cancelled && id->final_ms <= sim->epoch_ms;
         if (id)
             id->asked = true;
-        if (id && id->final_ms > sim->epoch_ms) {
+        if (sim->knobs.cancel_status) {
+            status = (uint32_t)sim->knobs.cancel_status;
+        } else if (id && id->final_ms > sim->epoch_ms) {
             sim->stats.cancels_good++;
             id->cancelled = true;
             id->state = SIM_DELETED;
