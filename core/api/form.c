@@ -102,7 +102,7 @@ static const char *take_value(const char *p, char *out, size_t size)
 /* A parameter of a header's value: 1 there, 0 absent, -1 malformed, too long or doubled. */
 static int take_param(const char *header, const char *name, char *out, size_t size)
 {
-    char other[512];
+    char other[512] = "";
     int found = 0;
     const char *p = header + strcspn(header, ";");
     while (*p == ';') {

@@ -278,7 +278,7 @@ int spool_load(struct spool *s, uint32_t part, ingest_reject_fn duplicate, void 
     if (!p->rows)
         return 0;
     int rc = map_part(s, p, diag);
-    if (rc < 0) {
+    if (rc < 0 || !s->map) {
         unload(s);
         return rc;
     }

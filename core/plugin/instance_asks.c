@@ -52,7 +52,7 @@ static uint32_t put_asks(struct plugin_instance *inst, struct ask_list *l, uint3
     uint32_t put = 0;
     (void)pthread_mutex_lock(&inst->lock);
     if (!l->v)
-        l->v = calloc(max, sizeof *l->v);
+        *l = (struct ask_list){.v = calloc(max, sizeof *l->v)};
     for (; l->v && put < n; put++) {
         if (once && waits_in(l, asks[put].peer_id))
             continue;

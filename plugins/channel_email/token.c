@@ -178,8 +178,7 @@ static void prove_who(const struct email_key *k, const char *id, const char *add
                       char who[EMAIL_WHO_LEN + 1])
 {
     char text[EMAIL_ID_LEN + REFERENCE_LEN + EMAIL_PERSON_MAX];
-    size_t len = strlen(address), at = EMAIL_ID_LEN + REFERENCE_LEN;
-    len = len < EMAIL_PERSON_MAX ? len : EMAIL_PERSON_MAX;
+    size_t len = strnlen(address, EMAIL_PERSON_MAX), at = EMAIL_ID_LEN + REFERENCE_LEN;
     memcpy(text, id, EMAIL_ID_LEN);
     memcpy(text + EMAIL_ID_LEN, who, REFERENCE_LEN);
     memcpy(text + at, address, len);

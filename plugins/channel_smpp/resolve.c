@@ -73,8 +73,8 @@ static int ask_elsewhere(struct smpp_resolve *r)
     int rc = pthread_create(&thread, &attr, ask_main, r);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attr);
-    if (rc) {
-        let_go(r);
+    if (rc) { /* there is no thread that holds it; the caller still does */
+        (void)atomic_fetch_sub(&r->holders, 1);
         (void)atomic_fetch_sub(&running, 1);
     }
     return -rc;
