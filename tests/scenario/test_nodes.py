@@ -42,6 +42,7 @@ class Cluster:
 
 class Faults(Cluster, test_crash.Crash):
     IN_DOUBT_MAX = 2 * test_crash.IN_DOUBT_MAX
+    knobs = {**test_crash.Crash.knobs, "error_permille": 150}  # so many that some are refused while their node stands still
 
     @classmethod
     def campaign_story(cls):
