@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zoneinfo
 
 ROOT = os.environ.get("CGW_SRCDIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "scripts/lib"))
@@ -34,7 +35,7 @@ HOME = ("CN-GD", "Asia/Shanghai")
 FAR = ("CN-XJ", "Asia/Urumqi")
 # First port that this program asks for. Another program's begin elsewhere, and the kernel gives none of these to whoever connects to somewhere: a
 # peer that went away finds its port free when it comes back.
-PORTS = 10240 + os.getpid() * 101 % 20000
+PORTS = 10240 + os.getpid() % 200 * 100
 # The whole life of an accepted message on SMSC and network; campaigns end within it
 VALIDITY_S = 60
 SEEKS_S = 15  # a receipt finds its contact by then, also between nodes whose clocks differ by 5 s
@@ -54,6 +55,11 @@ class Person:
 
 def csv(people):
     return ("msisdn,region,zone,code\n" + "".join("%s,%s,%s,%d\n" % (p.msisdn, p.region, p.zone, p.code) for p in people)).encode()
+
+
+def zone_in_mid_day():
+    """A zone whose day neither began just now nor ends while a test runs."""
+    return next(z for z in ("Asia/Shanghai", "UTC", "America/New_York") if 2 <= datetime.datetime.now(zoneinfo.ZoneInfo(z)).hour < 21)
 
 
 def utc(seconds_from_now):

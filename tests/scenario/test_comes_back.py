@@ -159,7 +159,7 @@ class Mail(ComesBack):
         self.assertEqual(self.contacts_in("contact_submit", cmp), {gone.msisdn[1:]})
 
     def a_second_click_is_harmless(self, leaves):
-        self.assertEqual(len(Proxy.clicks), 1, "one person unsubscribes, once")
+        self.assertEqual(len(set(Proxy.clicks)), 1, "one person unsubscribes")
         entries = "SELECT count(*) FROM dnd"
         before = self.number(entries)
         self.assertEqual(Proxy.click(Proxy.clicks[0]), 200)

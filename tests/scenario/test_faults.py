@@ -24,7 +24,7 @@ class Database(harness.Storm):
     durable = True
     WINDOW = 20
     instance = {"window": WINDOW}
-    knobs = {"delay_min_ms": 2, "delay_max_ms": 20}
+    knobs = {"delay_min_ms": 2, "delay_max_ms": 20, "ack_timeout_ms": 60000}  # receipts are not answered while the database is away, rightly so
 
     def setUp(self):
         super().setUp()
@@ -65,6 +65,7 @@ class Database(harness.Storm):
     def test_replies_that_come_while_it_is_away_are_not_lost(self):
         person, *people = self.consenting(5)
         self.account(self.campaign([person, *people]), [person, *people])
+        self.assertTrue(self.until(self.quiet))
         before = self.taken()
         self.cluster.stop("immediate")
         self.sim.ctl("mo wait=0 %s %s STOP" % (person.dest, harness.SENDER))
@@ -97,7 +98,7 @@ class Database(harness.Storm):
 
 class MessageCentre(harness.Storm):
     WINDOW = 10
-    instance = {"window": WINDOW, "bind_refused_ms": 200, "bind_timeout_ms": 600, "enquire_link_ms": 400, "enquire_timeout_ms": 400, "response_timeout_ms": 2000}
+    instance = {"window": WINDOW, "bind_refused_ms": 200, "bind_timeout_ms": 600, "enquire_link_ms": 400, "enquire_timeout_ms": 1500, "response_timeout_ms": 2000}
 
     def setUp(self):
         super().setUp()
@@ -169,7 +170,7 @@ class MessageCentre(harness.Storm):
         self.account(cmp, people, in_doubt_max=self.WINDOW)
 
     def test_it_does_not_read(self):
-        people = self.consenting(100)
+        people = self.consenting(200)
         self.change_route(rate_per_s=80)
         cmp = self.campaign(people)
         self.goes(20)

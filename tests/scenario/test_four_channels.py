@@ -9,7 +9,7 @@ import harness
 import four_channels
 import peers
 
-STEP_S, KILLED_STEP_S = 5, 8  # between waves; also for a daemon that is killed and started again, and what was in flight
+STEP_S, KILLED_STEP_S = 8, 12  # between waves; also for a daemon that is killed and started again, and what was in flight
 
 
 class FourChannels(harness.Field):
@@ -73,10 +73,14 @@ class FourChannels(harness.Field):
         # chance decides whether the one mail that is clicked, or comes back, is among those that the kill cuts off: without these two
         book, cmp = self.begin(2, KILLED_STEP_S, without=("clicks", "bounces"))
         cut = ("mms", "email", "voice")
+        self.peers.mmsc.set(delay_ms=100)  # more than a second for each wave: it is not over before it is cut
+        self.peers.mail.set(answer_delay_ms=50)
+        self.addCleanup(self.peers.mmsc.set, delay_ms=0)
+        self.addCleanup(self.peers.mail.set, answer_delay_ms=0)
         for channel in cut:
             self.kill_in(book, channel)
         # a call has no receipt: who was in one stays in doubt until the validity of the wave is over
-        self.complete(cmp, 240)
+        self.complete(cmp, 300)
         self.same_on_both_sides(book, cmp, doubtful=cut)
 
 

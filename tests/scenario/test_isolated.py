@@ -69,7 +69,7 @@ class Isolated(harness.Storm):
         self.assertEqual(self.process("other")["isolation"], "none")
 
     def test_a_crash_costs_its_route_a_moment_and_nobody_a_message(self):
-        people, crowd = self.consenting(N), self.others(1500)
+        people, crowd = self.consenting(N), self.others(3000)
         self.change_route(rate_per_s=5000)
         other = self.campaign(crowd)
         cmp = self.campaign(people)
@@ -83,7 +83,7 @@ class Isolated(harness.Storm):
         self.assertEqual(self.restarts("crash"), crashes + 1)
         funnel = self.account(cmp, people, HANDED, 240 + N // 100)
         self.assertGreater(funnel["in_doubt"], 0, "it held nothing: the test saw no crash in the middle")
-        beside = self.complete(other, 60)
+        beside = self.complete(other, 90)
         self.assertEqual((beside["submitted"], beside["in_doubt"]), (len(crowd), 0))
         self.assertEqual(self.gateway.process.pid, daemon)
         self.no_complaints()

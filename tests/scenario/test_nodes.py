@@ -42,7 +42,8 @@ class Cluster:
 
 class Faults(Cluster, test_crash.Crash):
     IN_DOUBT_MAX = 2 * test_crash.IN_DOUBT_MAX
-    knobs = {**test_crash.Crash.knobs, "error_permille": 150}  # so many that some are refused while their node stands still
+    knobs = {**test_crash.Crash.knobs, "error_permille": 150,  # so many that some are refused while their node stands still
+             "ack_timeout_ms": 5000 * TAKEOVER_S}  # a node that stands still answers no receipts, rightly so
 
     @classmethod
     def campaign_story(cls):
@@ -55,7 +56,8 @@ class Faults(Cluster, test_crash.Crash):
         cls.cmp = cls.campaign(cls.everybody)
         step = len(cls.groups["open"]) // 4
         self.reaches(step)
-        cls.senders = {r[0] for r in cls.cluster.sql("SELECT DISTINCT node FROM intent")}
+        self.until(lambda: len(cls.sending()) == 3, 20, 0.05)  # a node in whose parts a wave had nothing looks again after 2 s at most
+        cls.senders = cls.sending()
         third.kill()
         killed = time.monotonic()
         self.reaches(2 * step)
@@ -76,6 +78,10 @@ class Faults(Cluster, test_crash.Crash):
         self.give_up_waiting(cls.cmp, 240 + test_crash.N // 200)
         cls.result = self.complete(cls.cmp, 240 + test_crash.N // 200)
         cls.remember()
+
+    @classmethod
+    def sending(cls):
+        return {r[0] for r in cls.cluster.sql("SELECT DISTINCT node FROM intent")}
 
     def reaches(self, n):
         self.assertTrue(self.until(lambda: self.sim.stats()["messages"]["unique"] >= n, 120, 0.01), "%d were not reached: %s" % (n, self.funnel(self.cmp)))

@@ -156,7 +156,7 @@ class NotAnOptOut(Replies):
 class AlreadyQueued(Replies):
     """Decided, reserved and waiting for the route's rate when the word arrives."""
     TOGETHER = 16  # people of one part: one chunk, decided in one transaction, sent in the order of seq
-    RATE = 4
+    RATE = 2
 
     def together(self):
         """People whose rows stand in one chunk: a bigger audience tells who shares a part."""

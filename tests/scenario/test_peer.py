@@ -30,14 +30,14 @@ class Peer(harness.Storm):
 class Links(Peer):
     """Faults of links and of windows."""
     WINDOW, BINDS = 10, 2
-    instance = {"window": WINDOW, "binds": BINDS, "enquire_link_ms": 400, "enquire_timeout_ms": 400, "response_timeout_ms": 8000, "throttle_max_ms": 500, "bind_refused_ms": 200}
+    instance = {"window": WINDOW, "binds": BINDS, "enquire_link_ms": 400, "enquire_timeout_ms": 2000, "response_timeout_ms": 8000, "throttle_max_ms": 500, "bind_refused_ms": 200}
 
     def live(self):
         return {s["session"] for s in self.sim.ctl("sessions")["sessions"] if s["state"] == "trx"}
 
     def test_throttling_storms_cost_nobody_an_attempt(self):
-        self.change_route(max_tries=1)
-        self.addCleanup(self.change_route, max_tries=5)
+        self.change_route(max_tries=1, rate_per_s=200)  # so that the storm comes before the end
+        self.addCleanup(self.change_route, max_tries=5, rate_per_s=None)
         for status in ("0x58", "0x14"):
             with self.subTest(status=status):
                 self.sim.ctl("reset")

@@ -105,7 +105,7 @@ class Killed(Recall):
 
     def test_nobody_is_forgotten_and_few_are_asked_twice(self):
         n, unanswered = 300, 32 + 50  # of one bind; answers of the last 50 ms, at most 1,000, not yet in the database
-        self.sim.set(receipt_late_ms=25000)  # then the message centre says DELETED, also to whom its answer was lost
+        self.sim.set(receipt_late_ms=40000)  # then the message centre says DELETED, also to whom its answer was lost
         people = self.consenting(n)
         cmp = self.campaign(people)
         self.accepted(cmp, n)
@@ -116,7 +116,7 @@ class Killed(Recall):
         self.assertLess(before, n, "it was through already: the test proves little")
         self.gateway.start()
         self.api.port = self.gateway.port
-        self.becomes(cmp, "recalled", n, 50)
+        self.becomes(cmp, "recalled", n, 70)
         asked, good, late, repeated = self.cancels()
         self.assertEqual((good, late), (n, 0))
         self.assertLessEqual(repeated, unanswered)

@@ -31,8 +31,8 @@ class Receipts(harness.Field):
     def test_the_network_is_asked_once_for_what_is_overdue(self):
         self.sim.set(receipt_permille=0)
         self.addCleanup(self.sim.set, receipt_permille=1000)
-        cmp, _ = self.sent(30, not_after_s=6)
-        funnel = self.complete(cmp, 40)
+        cmp, _ = self.sent(30, not_after_s=15)
+        funnel = self.complete(cmp, 60)
         self.assertEqual((funnel["delivered"], funnel["unknown"]), (30, 0), funnel)
         self.assertEqual(self.asked(), 30)
         self.assertEqual(self.number("SELECT count(*) FROM contact_event WHERE detail = 'query_sm'"), 30)

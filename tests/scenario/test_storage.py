@@ -55,6 +55,7 @@ class Small:
 
 class Storage(harness.Field):
     instance = {"window": WINDOW}
+    SAID = 1  # so often at most: that it cannot write
 
     def setUp(self):
         self.sim.ctl("reset")
@@ -90,7 +91,7 @@ class Storage(harness.Field):
             change = self.api.ask("POST", "/api/v1/audiences", {"name": "while it cannot write"})
             self.while_broken(change)
             said = self.logged(since, "database.cannot_write")
-            self.assertEqual(len(said), 1, "said %d times" % len(said))
+            self.assertTrue(1 <= len(said) <= self.SAID, "said %d times" % len(said))
             self.assertIn(why, said[0])
             self.assertLess(len(self.log()[since:].splitlines()), 200, "the log is flooded")
         finally:
@@ -101,7 +102,7 @@ class Storage(harness.Field):
         self.assertEqual((funnel["held"], funnel["submitted"], funnel["delivered"] + funnel["unknown"]), ({}, n, n), funnel)
         self.assertEqual([m for m in self.sim.messages() if m.taken != 1], [], "somebody got it twice")
         self.assertEqual(self.reached(), self.keys(people))
-        self.assertEqual(len(self.logged(since, "database.writes_again")), 1)
+        self.assertEqual(len(self.logged(since, "database.writes_again")), len(self.logged(since, "database.cannot_write")))
         self.assertEqual(self.gateway.process.pid, pid)
         self.seals_verify()
         self.no_complaints()
@@ -123,6 +124,7 @@ class ReadOnly(Storage):
 
 class FullDisk(Storage):
     """The tables of the installation lie on the small file system; the log of transactions does not: PostgreSQL stays up and refuses statement by statement."""
+    SAID = 5  # pages with room still take rows: it may seem to be over in between
 
     @classmethod
     def setUpClass(cls):

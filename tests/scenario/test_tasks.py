@@ -181,10 +181,10 @@ class Loop(Desk):
     def test_a_task_ends_with_its_window_and_counts_against_no_cap(self):
         self.api.post("/api/v1/caps", {"name": "calls", "max": 1, "period": "month", "zone": "UTC", "classes": ["marketing"], "channel": "task"})
         people = self.consenting(4)
-        calls = self.calls(people, not_after_s=6)
+        calls = self.calls(people, not_after_s=15)
         self.filled(calls, 4)
         (held,) = self.take(limit=1, campaign=calls)
-        self.assertTrue(self.until(lambda: self.states(calls) == {"expired": 3, "leased": 1}, 15, 0.1), self.states(calls))
+        self.assertTrue(self.until(lambda: self.states(calls) == {"expired": 3, "leased": 1}, 30, 0.1), self.states(calls))
         self.assertEqual(self.take(campaign=calls), [])
         self.report(held["id"], "reached")
         funnel = self.complete(calls)
@@ -231,7 +231,7 @@ class Crash(Desk):
 
 
 class Capacity(Desk):
-    task_options = {"capacity_day": 30, "window": 8, "zone": "Asia/Shanghai"}
+    task_options = {"capacity_day": 30, "window": 8, "zone": harness.zone_in_mid_day()}
 
     def health(self):
         return next(c for c in self.api.get("/api/v1/channels")["data"] if c["name"] == "call_centre")["health"]
