@@ -98,7 +98,7 @@ core_libcgwcore_a_SOURCES = \
 	core/media/sniff.c \
 	core/media/sniff.h \
 	core/outcome/ask.c \
-	core/outcome/recall.c \
+	core/outcome/early.c \
 	core/outcome/figures.c \
 	core/outcome/flush.c \
 	core/outcome/flush.h \
@@ -106,6 +106,7 @@ core_libcgwcore_a_SOURCES = \
 	core/outcome/inbound_media.c \
 	core/outcome/outcome.h \
 	core/outcome/outcome_int.h \
+	core/outcome/recall.c \
 	core/outcome/receipts.c \
 	core/outcome/recover.c \
 	core/outcome/refmap.c \

@@ -42,13 +42,14 @@ static int alloc_lists(struct flush *f)
     f->doubt_del = arena_alloc(&f->arena, m * sizeof *f->doubt_del);
     f->unsend = arena_alloc(&f->arena, m * sizeof *f->unsend);
     f->figures = arena_alloc(&f->arena, 2 * m * sizeof *f->figures);
+    f->early_put = arena_alloc(&f->arena, n * sizeof(*f->early_put));
     f->early_del = arena_alloc(&f->arena, 2 * m * sizeof *f->early_del);
     f->resolved = arena_alloc(&f->arena, 2 * m * sizeof *f->resolved);
     f->bounces = arena_alloc(&f->arena, 2 * m * sizeof *f->bounces);
     f->tasks = arena_alloc(&f->arena, n * sizeof *f->tasks);
     bool ok = f->submits && f->events && f->stats && f->doubts && f->echo_put && f->echo_del &&
-              f->release && f->doubt_del && f->unsend && f->figures && f->early_del &&
-              f->resolved && f->bounces && f->tasks;
+              f->release && f->doubt_del && f->unsend && f->figures && f->early_put &&
+              f->early_del && f->resolved && f->bounces && f->tasks;
     return ok ? 0 : diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
 }
 
@@ -134,6 +135,8 @@ static int write_small(struct flush *f)
     for (int i = 0; rc == 0 && i < f->n_echo_del; i++)
         rc = store_echo_delete(f->db, f->echo_del[i].part, f->echo_del[i].wave_id,
                                &f->echo_del[i].seq, 1, f->diag);
+    if (rc == 0)
+        rc = store_early_put(f->db, f->early_put, f->n_early_put, f->diag);
     if (rc == 0)
         rc = store_early_delete(f->db, f->early_del, f->n_early_del, f->diag);
     return rc;
@@ -268,6 +271,7 @@ int flush_run(struct outcome_writer *w, struct db *db, struct item **items, int 
         rc = db_commit(db, diag);
     if (rc == 0) {
         remember(f);
+        early_committed(f);
         figures_tell(f);
         METRIC_ADD("campgw_receipts_total", f->n_stored, "stored");
     }

@@ -76,6 +76,7 @@ struct outcome_contact {
 uint16_t outcome_reference(int64_t contact_id, int16_t attempt);
 
 struct outcome_writer;
+#define OUTCOME_SWEEP_MS 2000
 struct outcome_config {
     const char *conninfo, *node;
     const unsigned char *sign_key; /* Ed25519, 64 bytes, borrowed for the writer's life */
@@ -86,6 +87,7 @@ struct outcome_config {
         receipt_grace_ms; /* after validity: how long a receipt may still come (default 300,000) */
     int32_t soft_bounces; /* so many messages that came back for now … 0 = never */
     int64_t soft_bounce_days; /* … in so many days end the channel for a person */
+    int32_t sweep_ms; /* how often receipts without an accept are gone through; 0 = every 2 s */
     /* After a flush is durable, from the writer thread: slots may be used again, chunks may be
      * complete. */
     void (*settled)(void *ctx, const struct outcome_contact *contacts, uint32_t n);

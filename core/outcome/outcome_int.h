@@ -23,6 +23,10 @@
 
 struct inbound_media; /* inbound_media.c */
 
+/* What one look adds to a flush: at most so many rows of the look, and so many of the sweep. */
+#define OUTCOME_EARLY_ROWS 1000
+#define OUTCOME_AGAIN_MAX 8192 /* ids to look for after a commit; the sweep comes to the others */
+
 enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK, ITEM_TASK };
 
 /* One thing that came back, copied out of the plugin's hands; one malloc'd block with its strings
@@ -36,9 +40,9 @@ struct item {
     int32_t code, reference, quantity;
     uint32_t n_ids, segments;
     uint64_t ack;
-    int64_t person_key; /* of a swept receipt; 0 = from person */
+    int64_t person_key; /* of an early receipt; 0 = from person */
     int64_t refh;       /* RESULT accepted with one id: its hash */
-    int64_t early_id;   /* row of receipt_early that the sweep brought back */
+    int64_t early_id;   /* row of receipt_early that is looked at again */
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
     const char *answers;          /* INBOUND: provider id of our message, "" = not said */
     const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
@@ -112,6 +116,7 @@ struct flush {
         int64_t contact_id;
     } * release, *doubt_del, *unsend; /* unsend: settled before it was sent once more */
     int64_t *early_del;
+    const struct early_receipt **early_put;
     struct task_row *tasks;   /* documents of accepts */
     struct task_end *endings; /* tasks that end with this flush */
     struct resolved *resolved;
@@ -120,7 +125,7 @@ struct flush {
     struct bounce *bounces;
     int n_bounces;
     int n_submits, n_events, n_stats, n_doubts, n_echo_put, n_echo_del, n_release, n_doubt_del,
-        n_early_del, n_resolved, n_unsend, n_tasks, n_endings;
+        n_early_del, n_early_put, n_resolved, n_unsend, n_tasks, n_endings;
     int n_stored;        /* receipts that were news */
     int max;             /* capacity of the lists */
     int32_t resend_wave; /* the last one asked about */
@@ -159,10 +164,14 @@ struct outcome_writer {
     struct db *db;
     struct optout_sets words;
     char owner[64];
+    struct item *batch[OUTCOME_FLUSH_ITEMS + 2 * OUTCOME_EARLY_ROWS]; /* the flush that is made */
     struct item *chunks[1024]; /* sent chunks waiting for their last result */
     int n_chunks;
-    int last_batch;      /* items of the last flush */
-    int64_t early_known; /* rows in receipt_early, roughly: 0 = no need to look */
+    int last_batch;                   /* items of the last flush */
+    int64_t early_known;              /* rows in receipt_early, roughly: 0 = no need to look */
+    int64_t again[OUTCOME_AGAIN_MAX]; /* refh of accepts and early receipts of the last flushes */
+    int n_again;
+    struct early_receipt early[OUTCOME_EARLY_ROWS]; /* what a look found */
     int64_t doubts_known;
     int64_t swept_id, swept_mono_ms; /* receipt_early: where the sweep stands */
     int64_t tasks_mono_ms, tallied_mono_ms;
@@ -175,6 +184,14 @@ struct outcome_writer {
  * holder flagged the contact meanwhile. */
 int flush_results(struct flush *f);
 int flush_overtaken(struct flush *f);
+/* writer.c */
+struct item *receipt_item(const char *instance, const struct cgw_receipt *r);
+int outcome_connected(struct outcome_writer *w, struct diag *diag);
+/* early.c: a receipt is kept with the flush; after the commit both sides are noted, to look again;
+ * early_bring() adds what that look, and now and then the sweep, finds. */
+int early_keep(struct flush *f, const struct item *it, int64_t refh, int64_t key, bool other);
+void early_committed(struct flush *f);
+int early_bring(struct outcome_writer *w, struct item **batch, int n);
 /* receipts.c: find the messages (before the locks), then rows that follow. */
 int flush_resolve(struct flush *f);
 int flush_receipts(struct flush *f);

@@ -182,27 +182,6 @@ static int settle_doubt(struct flush *f, const struct item *it, int64_t refh, in
     return 0;
 }
 
-static int keep_early(struct flush *f, const struct item *it, int64_t refh, int64_t key, bool other)
-{
-    if (it->early_id) /* it waits already */
-        return 0;
-    struct early_receipt e = {.refh = refh,
-                              .person_key = key,
-                              .arrived_ms = it->arrived_ms,
-                              .reference = it->reference,
-                              .result = (int16_t)it->result,
-                              .flags = (int32_t)it->flags,
-                              .sub = (int16_t)it->sub,
-                              .quantity = it->quantity,
-                              .code = it->code};
-    (void)strncpy(e.ref, it->ref, sizeof e.ref - 1);
-    (void)strncpy(e.code_space, it->code_space, sizeof e.code_space - 1);
-    (void)strncpy(e.raw, it->raw, sizeof e.raw - 1);
-    f->w->early_known++;
-    count_receipt(other ? "mismatched" : "early");
-    return store_early_put(f->db, it->instance, &e, f->diag);
-}
-
 /* Receipts that waited for accepts which this flush stores. */
 static int wake_early(struct flush *f, const struct ref_match *known, int n_known)
 {
@@ -288,7 +267,7 @@ int flush_resolve(struct flush *f)
         if (m)
             (void)flush_resolved(f, m, it);
         else if ((rc = settle_doubt(f, it, h, claim.key, &settled)) == 0 && !settled)
-            rc = keep_early(f, it, h, claim.key, other);
+            rc = early_keep(f, it, h, claim.key, other);
     }
     return rc < 0 ? rc : wake_early(f, known, n_known);
 }

@@ -18,13 +18,11 @@
 
 #define RING_SLOTS (OUTCOME_RING * 3u) /* in-flight slots + receipts and inbound + sent chunks */
 #define STOP_TRIES 20                  /* of a stopping writer whose database is up and refuses */
-#define SWEEP_MS 2000
-#define QUIET_MS 3 /* without a new item for so long, flush what is there */
-#define SWEEP_ROWS 200
-#define FEW 100   /* results that are worth a flush of their own */
+#define QUIET_MS 3                     /* without a new item for so long, flush what is there */
+#define FEW 100                        /* results that are worth a flush of their own */
 #define MANY 500  /* items that are: each flush costs a lock and a seal per part, and a commit */
 #define BITE 250  /* taken from the ring at a time */
-#define SPARE 256 /* places of a flush kept for sent chunks and swept receipts */
+#define SPARE 256 /* places of a flush kept for sent chunks */
 #define CHUNKS_MS 20
 #define IDLE_MS 250
 
@@ -136,7 +134,7 @@ static bool room(struct outcome_writer *w)
     return true;
 }
 
-static struct item *receipt_item(const char *instance, const struct cgw_receipt *r)
+struct item *receipt_item(const char *instance, const struct cgw_receipt *r)
 {
     size_t ref = text_len(r->provider_id, CGW_PROVIDER_ID_MAX - 1),
            space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1);
@@ -264,7 +262,7 @@ void outcome_chunk_sent(struct outcome_writer *w, int32_t part, int32_t wave_id,
 /* ---- flushing
  * -------------------------------------------------------------------------------------------------------------
  */
-static int connected(struct outcome_writer *w, struct diag *diag)
+int outcome_connected(struct outcome_writer *w, struct diag *diag)
 {
     if (!w->db)
         return db_open(w->cfg.conninfo, "outcome", &w->db, diag);
@@ -276,7 +274,7 @@ static int try_flush(struct outcome_writer *w, struct item **items, int n, bool 
                      struct diag *diag)
 {
     struct flush_proof proof = {0};
-    int rc = connected(w, diag);
+    int rc = outcome_connected(w, diag);
     if (rc == 0)
         rc = flush_run(w, w->db, items, n, &proof, ret_wake, diag);
     while (rc == -ENOTCONN && proof.xid) {
@@ -421,44 +419,6 @@ static int ready_chunks(struct outcome_writer *w, struct item **batch, int n, in
     return n;
 }
 
-/* Receipts that wait for their accept: look again now and then, because another node, or a
- * takeover, may have made them known. */
-static int sweep_early(struct outcome_writer *w, struct item **batch, int n, int max)
-{
-    static struct early_receipt early[SWEEP_ROWS]; /* writer thread only */
-    static char instances[SWEEP_ROWS][48];
-    struct diag d = {0};
-    int found = 0;
-    if (!w->early_known || clock_mono_ms() - w->swept_mono_ms < SWEEP_MS || connected(w, &d) < 0)
-        return n;
-    w->swept_mono_ms = clock_mono_ms();
-    if (store_early_count(w->db, &w->early_known, &d) < 0 ||
-        store_doubt_count(w->db, &w->doubts_known, &d) < 0 ||
-        store_early_after(w->db, w->swept_id, early, instances, SWEEP_ROWS, &found, &d) < 0)
-        return n;
-    w->swept_id = found == SWEEP_ROWS ? early[found - 1].id : 0;
-    for (int i = 0; i < found && n < max; i++) {
-        struct cgw_receipt r = {.size = sizeof r,
-                                .result = (uint32_t)early[i].result,
-                                .flags = (uint32_t)early[i].flags,
-                                .sub = (uint32_t)early[i].sub,
-                                .quantity = (uint32_t)early[i].quantity,
-                                .provider_id = early[i].ref,
-                                .code = early[i].code,
-                                .code_space = early[i].code_space,
-                                .raw = early[i].raw,
-                                .reference = (uint64_t)early[i].reference,
-                                .arrived_utc_ms = early[i].arrived_ms};
-        struct item *it = receipt_item(instances[i], &r);
-        if (!it)
-            break;
-        it->early_id = early[i].id;
-        it->person_key = early[i].person_key;
-        batch[n++] = it;
-    }
-    return n;
-}
-
 /* Chunks wait aside until their results are in. Adds to what is the batch already; counts results.
  */
 static int sort_out(struct outcome_writer *w, struct item **batch, int n, size_t more,
@@ -482,7 +442,7 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
 {
     int n = 0, results = 0;
     /* sent chunks are looked at again and again until their last result is in */
-    int idle_ms = atomic_load(&w->poked) ? 0 : w->n_chunks ? CHUNKS_MS : IDLE_MS;
+    int idle_ms = atomic_load(&w->poked) || w->n_again ? 0 : w->n_chunks ? CHUNKS_MS : IDLE_MS;
     size_t more = ring_take(&w->ring, batch, 1, BITE, idle_ms);
     int64_t until = clock_mono_ms() + OUTCOME_FLUSH_MS;
     while (more) { /* ends when nobody else is coming: peers wait for these rows before they send
@@ -501,15 +461,14 @@ static int collect(struct outcome_writer *w, struct item **batch, int max)
 static void *writer_main(void *arg)
 {
     struct outcome_writer *w = arg;
-    static struct item *batch[OUTCOME_FLUSH_ITEMS];
+    struct item **batch = w->batch;
+    const int max = OUTCOME_FLUSH_ITEMS;
     for (;;) {
         bool stopping = atomic_load(&w->stop);
-        int n = collect(w, batch, (int)ARRAY_LEN(batch) - SPARE);
-        n = ready_chunks(w, batch, n, (int)ARRAY_LEN(batch));
-        if (n < (int)ARRAY_LEN(batch) - SWEEP_ROWS)
-            n = sweep_early(w, batch, n, (int)ARRAY_LEN(batch));
-        if (connected(w, &(struct diag){0}) == 0)
-            n = tasks_sweep(w, batch, n, (int)ARRAY_LEN(batch));
+        int n = ready_chunks(w, batch, collect(w, batch, max - SPARE), max);
+        if (outcome_connected(w, &(struct diag){0}) == 0)
+            n = tasks_sweep(w, batch, n, max);
+        n = early_bring(w, batch, n);
         if (n)
             flush_all(w, batch, n);
         else if (stopping && ring_len(&w->ring) == 0)
@@ -547,6 +506,9 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
     if (!w)
         return diag_set(diag, -ENOMEM, "", "out of memory");
     w->cfg = *cfg;
+    if (!w->cfg.sweep_ms)
+        w->cfg.sweep_ms = OUTCOME_SWEEP_MS;
+    w->swept_mono_ms = clock_mono_ms();
     (void)snprintf(w->owner, sizeof w->owner, "%.48s/w", cfg->node);
     int rc = cfg->optout_conf ? optout_conf_load(cfg->optout_conf, &w->words, diag) : 0;
     if (rc == 0)
@@ -554,7 +516,7 @@ int outcome_start(const struct outcome_config *cfg, struct outcome_writer **ret,
     if (rc == 0)
         rc = refmap_init(&w->refs);
     if (rc == 0)
-        rc = connected(w, diag);
+        rc = outcome_connected(w, diag);
     if (rc == 0)
         rc = store_early_count(w->db, &w->early_known, diag);
     if (rc == 0)

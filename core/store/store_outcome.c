@@ -140,35 +140,48 @@ int store_events_find(struct db *db, int32_t part, const int64_t *contacts, int 
 /* ---- early receipts
  * -------------------------------------------------------------------------------------------------
  */
-int store_early_put(struct db *db, const char *instance, const struct early_receipt *e,
+int store_early_put(struct db *db, const struct early_receipt *const *rows, int n,
                     struct diag *diag)
 {
-    struct db_params p;
-    dbp_init(&p);
-    dbp_text(&p, instance);
-    dbp_int8(&p, e->refh);
-    dbp_text(&p, e->ref);
-    dbp_int2(&p, e->result);
-    dbp_int4(&p, e->flags);
-    dbp_int4(&p, e->code);
-    dbp_text(&p, e->code_space);
-    dbp_text(&p, e->raw);
-    dbp_int8(&p, e->person_key);
-    dbp_ts(&p, e->arrived_ms);
-    dbp_int4(&p, e->reference);
-    dbp_int2(&p, e->sub);
-    dbp_int4(&p, e->quantity);
-    return db_exec(
-        db,
-        "INSERT INTO receipt_early (instance, refh, ref, result, flags, code, code_space, raw, "
-        "person_key, arrived, reference, sub, quantity) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
-        "$9, $10, $11, $12, $13)",
-        &p, NULL, diag);
+    if (n == 0)
+        return 0;
+    struct db_copy c;
+    dbc_init(&c, (size_t)n * (sizeof **rows + 128) + 4096);
+    for (int i = 0; i < n; i++) {
+        const struct early_receipt *e = rows[i];
+        dbc_row(&c, 13);
+        dbc_text(&c, e->instance, strlen(e->instance));
+        dbc_int8(&c, e->refh);
+        dbc_text(&c, e->ref, strlen(e->ref));
+        dbc_int2(&c, e->result);
+        dbc_int4(&c, e->flags);
+        dbc_int4(&c, e->code);
+        dbc_text(&c, e->code_space, strlen(e->code_space));
+        dbc_text(&c, e->raw, strlen(e->raw));
+        dbc_int8(&c, e->person_key);
+        dbc_ts(&c, e->arrived_ms);
+        dbc_int4(&c, e->reference);
+        dbc_int2(&c, e->sub);
+        dbc_int4(&c, e->quantity);
+    }
+    int rc = db_copy_send(db,
+                          "COPY receipt_early (instance, refh, ref, result, flags, code, "
+                          "code_space, raw, person_key, arrived, reference, sub, quantity) FROM "
+                          "STDIN (FORMAT binary)",
+                          &c, diag);
+    dbc_done(&c);
+    return rc;
 }
 
-static void early_rows(const struct db_result *r, struct early_receipt *ret, int n)
+static int early_select(struct db *db, const char *sql, struct db_params *p,
+                        struct early_receipt *ret, int *ret_n, struct diag *diag)
 {
-    for (int i = 0; i < n; i++) {
+    auto_dbr struct db_result *r = NULL;
+    int rc = db_query(db, sql, p, &r, diag);
+    if (rc < 0)
+        return rc;
+    *ret_n = dbr_rows(r);
+    for (int i = 0; i < *ret_n; i++) {
         struct early_receipt *e = &ret[i];
         *e = (struct early_receipt){.id = dbr_int(r, i, 0),
                                     .refh = dbr_int(r, i, 1),
@@ -183,7 +196,9 @@ static void early_rows(const struct db_result *r, struct early_receipt *ret, int
         (void)snprintf(e->ref, sizeof e->ref, "%s", dbr_text(r, i, 2));
         (void)snprintf(e->code_space, sizeof e->code_space, "%s", dbr_text(r, i, 6));
         (void)snprintf(e->raw, sizeof e->raw, "%s", dbr_text(r, i, 7));
+        (void)snprintf(e->instance, sizeof e->instance, "%s", dbr_text(r, i, 13));
     }
+    return 0;
 }
 
 int store_early_find(struct db *db, const int64_t *refh, int n, struct early_receipt *ret, int max,
@@ -193,41 +208,27 @@ int store_early_find(struct db *db, const int64_t *refh, int n, struct early_rec
     dbp_init(&p);
     dbp_int8_array(&p, refh, (size_t)n);
     dbp_int4(&p, max);
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(
+    return early_select(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "reference, sub, quantity FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, "
+        "reference, sub, quantity, instance FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, "
         "receipt_id LIMIT $2",
-        &p, &r, diag);
-    if (rc < 0)
-        return rc;
-    *ret_n = dbr_rows(r);
-    early_rows(r, ret, *ret_n);
-    return 0;
+        &p, ret, ret_n, diag);
 }
 
-int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, char (*instances)[48],
-                      int max, int *ret_n, struct diag *diag)
+int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, int max, int *ret_n,
+                      struct diag *diag)
 {
     struct db_params p;
     dbp_init(&p);
     dbp_int8(&p, id);
     dbp_int4(&p, max);
-    auto_dbr struct db_result *r = NULL;
-    int rc = db_query(
+    return early_select(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
         "reference, sub, quantity, instance FROM receipt_early WHERE receipt_id > $1 ORDER BY "
         "receipt_id LIMIT $2",
-        &p, &r, diag);
-    if (rc < 0)
-        return rc;
-    *ret_n = dbr_rows(r);
-    early_rows(r, ret, *ret_n);
-    for (int i = 0; i < *ret_n; i++)
-        (void)snprintf(instances[i], sizeof instances[i], "%s", dbr_text(r, i, 13));
-    return 0;
+        &p, ret, ret_n, diag);
 }
 
 int store_early_delete(struct db *db, const int64_t *ids, int n, struct diag *diag)

@@ -61,15 +61,16 @@ struct early_receipt {
     int64_t id, refh, person_key, arrived_ms;
     int16_t result, sub;
     int32_t flags, code, reference, quantity;
-    char ref[CGW_PROVIDER_ID_MAX], code_space[32], raw[CGW_RAW_MAX];
+    char instance[48], ref[CGW_PROVIDER_ID_MAX], code_space[32], raw[CGW_RAW_MAX];
 };
-int store_early_put(struct db *db, const char *instance, const struct early_receipt *e,
+int store_early_put(struct db *db, const struct early_receipt *const *rows, int n,
                     struct diag *diag) CGW_NODISCARD;
+/* Waiting receipts of these ids, by hash and age. */
 int store_early_find(struct db *db, const int64_t *refh, int n, struct early_receipt *ret, int max,
                      int *ret_n, struct diag *diag) CGW_NODISCARD;
-/* Waiting receipts behind an id, in order: for the sweep. instances is filled beside ret. */
-int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, char (*instances)[48],
-                      int max, int *ret_n, struct diag *diag) CGW_NODISCARD;
+/* Waiting receipts behind an id, in order: for the sweep. */
+int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, int max, int *ret_n,
+                      struct diag *diag) CGW_NODISCARD;
 int store_early_delete(struct db *db, const int64_t *ids, int n, struct diag *diag) CGW_NODISCARD;
 int store_early_count(struct db *db, int64_t *ret_n, struct diag *diag) CGW_NODISCARD;
 

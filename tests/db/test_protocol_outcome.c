@@ -114,6 +114,138 @@ Test(outcomes, a_final_word_that_another_node_stored_is_seen)
                  "a second final word was stored");
 }
 
+/* A flush that stands at the lock of a part: everything that it looked for before, it has looked
+ * for.
+ */
+struct held {
+    struct db *c;
+    int32_t part;
+};
+
+static struct held hold(int32_t part)
+{
+    struct held h = {connection(), part};
+    OK(db_begin(h.c, &d));
+    (void)number_on(h.c, "SELECT 1::int8 FROM part_head WHERE part = %d FOR UPDATE", part);
+    return h;
+}
+
+static void wait_until_somebody_stands_at(const struct held *h)
+{
+    int64_t n = 0;
+    for (int i = 0; i < 2000 && !n; i++) {
+        nap(5);
+        n = number(
+            "SELECT count(*) FROM pg_locks l JOIN pg_locks m USING (transactionid) WHERE NOT "
+            "l.granted AND m.pid = %" PRId64 " AND m.granted",
+            number_on(h->c, "SELECT pg_backend_pid()::int8"));
+    }
+    cr_assert_eq(n, 1, "no flush waits for part %d", h->part);
+}
+
+static void let_go(struct held *h)
+{
+    db_rollback(h->c);
+    db_close(h->c);
+}
+
+/* One whose sweep is not what finds it. */
+static struct outcome_writer *start_without_sweep(void)
+{
+    struct outcome_writer *w = NULL;
+    struct outcome_config cfg = config(getenv("CAMPGW_TEST_DB"));
+    cfg.sweep_ms = 600000;
+    OK(outcome_start(&cfg, &w, &d));
+    return w;
+}
+
+/* So that a node that starts knows that some wait. */
+static void early_of_somebody(void)
+{
+    run_sql("WITH x AS (INSERT INTO receipt_early (instance, refh, ref, result, flags, code, "
+            "code_space, raw, person_key, reference, sub, quantity, arrived) VALUES ('nobody', 1, "
+            "'1', 2, 0, 0, '', '', 0, 0, 0, 0, now()) RETURNING 1) SELECT count(*) FROM x");
+}
+
+static void accept_later(struct outcome_writer *o, const struct world *w, const char *id)
+{
+    struct outcome_contact c = contact(w, 0);
+    struct cgw_result r = {
+        .size = sizeof r, .result = CGW_RES_ACCEPTED, .provider_ids = &id, .n_ids = 1};
+    outcome_result(o, &c, w->instance, &r);
+}
+
+static void receipt_later(struct outcome_writer *o, const struct world *w, const char *id)
+{
+    struct cgw_receipt r = {.size = sizeof r, .result = DEL, .provider_id = id, .ack = 1};
+    cr_assert_eq(outcome_receipts(o, w->instance, &r, 1), 1);
+}
+
+/* The accept's flush has looked for receipts, and is not through; nobody sees its accept. */
+Test(outcomes, a_receipt_that_another_node_keeps_while_its_accept_is_stored_finds_it)
+{
+    struct world w;
+    sent_world(&w, 35, 1);
+    early_of_somebody();
+    struct outcome_writer *o = start_without_sweep(), *other = start_without_sweep();
+    struct held h = hold(35);
+    accept_later(o, &w, "at-once");
+    wait_until_somebody_stands_at(&h);
+    receipt_at(other, w.instance, "at-once", DEL, 0, NULL, 0);
+    nap(300); /* it looks again in vain: what finds it is the look after the accept */
+    let_go(&h);
+    wait_event(&w, 0, EVENT_DELIVERED);
+    outcome_stop(o);
+    outcome_stop(other);
+}
+
+/* The receipt's flush has looked for the accept, and is not through; nobody sees its receipt. */
+Test(outcomes, a_receipt_whose_accept_another_node_stores_while_it_is_kept_finds_it)
+{
+    struct world w, busy;
+    const char *const ids[] = {"known"};
+    sent_world(&w, 36, 1);
+    sent_world(&busy, 37, 1);
+    (void)snprintf(w.instance, sizeof w.instance, "%s", busy.instance);
+    run_sql("WITH x AS (UPDATE route SET instance = '%s' WHERE route_id = %d RETURNING 1) SELECT "
+            "count(*) FROM x",
+            w.instance, w.route_id);
+    struct outcome_writer *o = start_without_sweep(), *other = start_without_sweep();
+    struct outcome_contact c = contact(&busy, 0);
+    result(o, &busy, &c, CGW_RES_ACCEPTED, 0, ids, 1);
+    struct held h = hold(37);
+    receipt_later(other, &busy, "known"); /* stands at the part; in one flush with it: */
+    receipt_later(other, &w, "crossing");
+    wait_until_somebody_stands_at(&h);
+    accept_later(o, &w, "crossing");
+    for (int i = 0; i < 2000 && !number("SELECT count(*) FROM contact_submit WHERE part = 36 AND "
+                                        "contact_id = %" PRId64,
+                                        contact_of(&w, 0));
+         i++)
+        nap(5);
+    let_go(&h);
+    wait_event(&w, 0, EVENT_DELIVERED);
+    wait_event(&busy, 0, EVENT_DELIVERED);
+    outcome_stop(o);
+    outcome_stop(other);
+}
+
+/* Who kept it is gone, and this node knows of no waiting receipts. */
+Test(outcomes, a_receipt_that_a_lost_node_kept_is_found)
+{
+    struct world w;
+    sent_world(&w, 38, 1);
+    struct outcome_writer *o = start(), *other = start();
+    struct held h = hold(38);
+    accept_later(o, &w, "left-behind");
+    wait_until_somebody_stands_at(&h);
+    receipt_at(other, w.instance, "left-behind", DEL, 0, NULL, 0);
+    outcome_stop(other);
+    let_go(&h);
+    wait_event(&w, 0, EVENT_DELIVERED);
+    outcome_stop(o);
+}
+
 Test(outcomes, a_receipt_that_comes_with_the_answer_is_not_forgotten_after_it)
 {
     struct world w;
