@@ -181,7 +181,7 @@ class Access(Case):
         key = DAEMON.key("routes:read")
         self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200)
         DB.sql("UPDATE api_key SET revoked_at = now() WHERE public_id = 'key_%s'" % key.split("_")[1])
-        harness.wait_for("revocation", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401, 6)
+        harness.wait_for("revocation", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401, 12)
 
     def test_rotating_replaces_the_secret(self):
         key = DAEMON.key("routes:read", "api-keys:write")

@@ -112,6 +112,7 @@ class Driver:
         return self.event(answer)
 
     def send(self, to="ann@a.example", parts=None, **more):
+        more = {"submit_ms": 20000, **more}
         self.do("send", to=to, parts=parts or [{"role": "subject", "body": "Hello"}, {"role": "text", "body": "A text.\n"}], **more)
         n = self.event("sent")["n"]
         if n != more.get("n", 1):

@@ -288,10 +288,10 @@ static void settles_each_message_once(void)
 static void gives_back_what_is_not_taken_in_time(void)
 {
     struct core *c = core_new();
-    const struct conf_pair o[] = {{"window", "2"}, {"delay_ms", "400"}};
+    const struct conf_pair o[] = {{"window", "2"}, {"delay_ms", "1500"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
     for (uint32_t t = 1; t <= 20; t++)
-        (void)hand_over(inst, t, CGW_LANE_BULK, 60);
+        (void)hand_over(inst, t, CGW_LANE_BULK, t == 1 ? 60000 : 60);
     ok(wait_for(c, &c->by_result[CGW_RES_NOT_SENT], 19) && wait_for(c, &c->n_results, 20),
        "19 messages beyond the window come back NOT_SENT",
        seen(c, &c->by_result[CGW_RES_NOT_SENT]));
@@ -304,7 +304,7 @@ static void gives_back_what_is_not_taken_in_time(void)
 static void keeps_order_and_urgent_first(void)
 {
     struct core *c = core_new();
-    const struct conf_pair o[] = {{"window", "4"}, {"delay_ms", "20"}};
+    const struct conf_pair o[] = {{"window", "4"}, {"delay_ms", "200"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
     for (uint32_t t = 1; t <= 30; t++)
         (void)hand_over(inst, t, CGW_LANE_BULK, 60000);
@@ -326,7 +326,7 @@ static void keeps_order_and_urgent_first(void)
 static void shares_credit_by_reservation(void)
 {
     struct core *c = core_new();
-    const struct conf_pair o[] = {{"window", "100"}, {"delay_ms", "50"}};
+    const struct conf_pair o[] = {{"window", "100"}, {"delay_ms", "1000"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
     ok(instance_credit(inst, CGW_LANE_BULK) == 90 && instance_credit(inst, CGW_LANE_URGENT) == 100,
        "a tenth is kept for urgent", instance_credit(inst, CGW_LANE_BULK));

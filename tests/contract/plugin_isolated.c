@@ -243,6 +243,27 @@ static bool wait_up(struct plugin_instance *inst, bool up)
     return (h.up != 0) == up;
 }
 
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd))
+        abort();
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char room[65536], part[512];
+    (void)snprintf(part, sizeof part, "%s.part", to);
+    int in = open(from, O_RDONLY | O_CLOEXEC),
+        out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+    ssize_t n;
+    while ((n = read(in, room, sizeof room)) > 0)
+        if (write(out, room, (size_t)n) != n)
+            abort();
+    if (in < 0 || out < 0 || n < 0 || close(in) || close(out) || rename(part, to))
+        abort();
+}
+
 static int pid_of(struct plugin_instance *inst)
 {
     struct isolate_status st;
@@ -287,16 +308,20 @@ static void settles_once_behind(const char *act, const char *reason)
     free(c);
 }
 
-static void comes_back(void)
+/* While its file is none that loads, no new process hides that the old one is gone. */
+static void comes_back(const char *v1, const char *file)
 {
     struct core *c = core_new();
     const struct conf_pair o[] = {{"act", "none"}};
     struct plugin_instance *inst = open_instance(hostile, "back", c, o, ARRAY_LEN(o));
     int before = pid_of(inst);
+    (void)unlink(file); /* the process has the old one mapped */
+    write_file(file, "no plugin at all");
     (void)kill(before, SIGABRT); /* SIGSEGV a sanitizer takes for itself first */
     ok(wait_up(inst, false) && instance_credit(inst, CGW_LANE_BULK) == 0,
        "a dead process takes its health and its credit along", "",
        instance_credit(inst, CGW_LANE_BULK));
+    copy_file(v1, file);
     ok(wait_up(inst, true) && pid_of(inst) != before, "another one comes", "", pid_of(inst));
     ok(hand_over_all(inst, 1, 50) == 50 && wait_for(c, &c->by_result[CGW_RES_DELIVERED], 50) &&
            each_once(c, 1, 50),
@@ -405,13 +430,6 @@ static const char *answer_of(struct core *c, const char *what)
         if (!strncmp(c->texts[i], what, len) && c->texts[i][len] == '=')
             return c->texts[i] + len + 1;
     return "no answer";
-}
-
-static void write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd))
-        abort();
 }
 
 static void refuses_every_attack(void)
@@ -623,7 +641,10 @@ static void pulled_channel_keeps_its_capacity(const struct plugin *task)
     ok(gives_out(inst, c, 8, 16), "the next one as much again", "", seen(c, &c->n_documents));
     int before = pid_of(inst);
     (void)kill(before, SIGKILL);
-    ok(wait_up(inst, false) && wait_up(inst, true), "its process is replaced", "", pid_of(inst));
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    while ((pid_of(inst) == before || !pid_of(inst)) && clock_mono_ms() < until)
+        nap();
+    ok(pid_of(inst) != before && wait_up(inst, true), "its process is replaced", "", pid_of(inst));
     ok(gives_out(inst, c, 8, 16), "figures without what the old one gave out say nothing to it", "",
        seen(c, &c->n_documents));
     ok(gives_out(inst, c, 16, 20), "with it they leave the rest of the day", "",
@@ -638,20 +659,6 @@ static void pulled_channel_keeps_its_capacity(const struct plugin *task)
 /* ---- upgrade
  * ------------------------------------------------------------------------------------------------------------------------
  */
-
-static void copy_file(const char *from, const char *to)
-{
-    char room[65536], part[512];
-    (void)snprintf(part, sizeof part, "%s.part", to);
-    int in = open(from, O_RDONLY | O_CLOEXEC),
-        out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
-    ssize_t n;
-    while ((n = read(in, room, sizeof room)) > 0)
-        if (write(out, room, (size_t)n) != n)
-            abort();
-    if (in < 0 || out < 0 || n < 0 || close(in) || close(out) || rename(part, to))
-        abort();
-}
 
 static void upgrades_without_a_restart(const char *v2, const char *file)
 {
@@ -758,7 +765,7 @@ int main(int argc, char **argv)
     describes_without_loading(file);
     for (size_t i = 0; i < ARRAY_LEN(acts); i++)
         settles_once_behind(acts[i][0], acts[i][1]);
-    comes_back();
+    comes_back(argv[1], file);
     backs_off();
     explains_failures();
     check_is_bounded();

@@ -182,15 +182,16 @@ class Sending(Case):
         d.send("p%d@a.example", n=32, submit_ms=20000)
         self.assertEqual({r["result"] for r in d.results(32)}, {ACCEPTED})
         self.assertLess(time.monotonic() - began, 3.2, "one after the other it takes 6.4 s")
-        self.assertLess(d.ask("stats", "stats")["slowest_op_us"], 190000, "waiting for an answer on the loop takes 200 ms")
+        self.assertLess(d.ask("stats", "stats")["slow_ops"], 16, "waiting on the loop makes 32 slow calls of 200 ms")
 
     def test_a_message_is_never_sent_past_its_time(self):
         server = self.tiny(answer=lambda verb, arg, s: time.sleep(0.6) if verb == "DOT" else None)
         d = self.driver(port=server.port, connections=1)
         d.send("p%d@a.example", n=4, submit_ms=900)
         found = [r["result"] for r in d.results(4)]
-        self.assertEqual((found.count(ACCEPTED), found.count(NOT_SENT)), (2, 2))
-        self.assertEqual(len(server.mails), 2)
+        self.assertEqual(found.count(ACCEPTED) + found.count(NOT_SENT), 4)
+        self.assertIn(found.count(ACCEPTED), (1, 2), "the third would begin 1.2 s later")
+        self.assertEqual(len(server.mails), found.count(ACCEPTED))
 
     def test_nothing_is_written_when_the_legal_window_has_closed(self):
         server = self.tiny(answer=lambda verb, arg, s: time.sleep(0.5) if verb == "DATA" else None)
@@ -356,7 +357,7 @@ class Faults(Case):
         self.assertEqual(d.event("result")["result"], ACCEPTED)
         done = d.ask("drain", "drained", ms=800)
         self.assertEqual(done["rc"], 0)
-        self.assertLess(done["ms"], 1200)
+        self.assertLess(done["ms"], 6000, "the answer would be awaited for two minutes")
         self.assertEqual(d.event("result")["result"], UNKNOWN)
         self.assertEqual(d.ask("stats", "stats")["bad_results"], 0)
 

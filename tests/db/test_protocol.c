@@ -160,8 +160,10 @@ Test(protocol, the_locks_of_a_dead_node_fall_with_its_sessions)
     OK(db_begin(zombie, &d));
     OK(store_part_lock(zombie, w.part, NODE, w.epoch, &lock, &d));
     OK(db_copy_open(zombie, "COPY idempotency FROM STDIN (FORMAT binary)", &d));
-    run_sql("INSERT INTO node (name, version, seen_at) VALUES ('gone', '0', now()) RETURNING 1");
+    run_sql("INSERT INTO node (name, version, seen_at) VALUES ('gone', '0', now() + interval '1 "
+            "minute') RETURNING 1");
     int n = 0, ended = 0;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* its sessions did nothing */
     OK(store_nodes_disconnect(db, 50, &ended, &d));
     cr_assert_eq(ended, 0, "it was seen just now");
     run_sql("UPDATE node SET seen_at = now() - interval '1 hour' WHERE name = 'gone' RETURNING 1");

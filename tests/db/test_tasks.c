@@ -157,18 +157,18 @@ static int64_t happened(const struct world *w, int kind)
                   w->part, w->wave_id, kind);
 }
 
+#define DAY_THERE "(now() AT TIME ZONE 'Asia/Shanghai')::date"
+#define DAY_NUMBER "SELECT (" DAY_THERE " - date '2000-01-01')::int8"
+
 Test(tasks, a_document_comes_with_its_accept_and_is_counted_on_its_day)
 {
     struct world w;
+    int64_t day = number(DAY_NUMBER);
     task_world(&w, 3, 4);
     cr_assert_eq(TASKS(&w, "count(*)"), 4);
     cr_assert_eq(number("SELECT count(*) FROM task t JOIN contact_submit s USING (part, "
                         "contact_id, attempt) WHERE t.part = 3 AND t.instance = '%s' AND t.ref = "
                         "s.ref AND t.task_key & 63 = t.part",
-                        w.instance),
-                 4);
-    cr_assert_eq(number("SELECT n FROM task_count WHERE instance = '%s' AND day = (now() AT TIME "
-                        "ZONE 'Asia/Shanghai')::date",
                         w.instance),
                  4);
     cr_assert_eq(last_tally.included, 4, "%d", (int)last_tally.included);
@@ -177,8 +177,15 @@ Test(tasks, a_document_comes_with_its_accept_and_is_counted_on_its_day)
     for (int i = 0; i < 400 && atomic_load(&n_tallies) == before; i++)
         nap(10);
     outcome_stop(o);
-    cr_assert_eq(last_tally.day, 4);
-    cr_assert_eq(last_tally.month, 4);
+    if (number(DAY_NUMBER) == day) { /* no midnight since */
+        cr_assert_eq(number("SELECT n FROM task_count WHERE instance = '%s' AND day = " DAY_THERE,
+                            w.instance),
+                     4);
+        cr_assert_eq(last_tally.day, 4);
+        cr_assert_eq(last_tally.month, 4);
+    }
+    cr_assert_eq(number("SELECT sum(n)::int8 FROM task_count WHERE instance = '%s'", w.instance),
+                 4);
     cr_assert_eq(last_tally.open, 4);
     cr_assert_eq(last_tally.included, 0);
 }
@@ -254,7 +261,7 @@ Test(tasks, a_lease_ends_and_a_window_ends_for_good)
     cr_assert_eq(take(ask).given, 0);
     cr_assert_eq(TASKS(&w, "count(*) FILTER (WHERE lease_until <= until)"), 3);
     ask.now_ms += 60001; /* the lease of a minute is over; so is the window of one task */
-    run_sql("UPDATE task SET until = now() + interval '59 s' WHERE part = 5 AND contact_id = "
+    run_sql("UPDATE task SET until = now() + interval '30 s' WHERE part = 5 AND contact_id = "
             "%" PRId64 " RETURNING 1",
             contact_of(&w, 0));
     run_sql("UPDATE task SET until = now() + interval '1 h' WHERE part = 5 AND contact_id <> "

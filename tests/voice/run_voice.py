@@ -125,8 +125,9 @@ def peer_bye():
         s = b.sipp(x.answered(), x.pause(700), x.request("BYE", 1, 'Reason: Q.850;cause=16;text="Normal call clearing"\n'), x.recv("200"))
         d = b.driver("trunks=127.0.0.1:%d" % s.port)
         d.call({"say": "This is a very long sentence, which nobody will hear to its end, because the person hangs up."})
-        r = result(d, result=k.DELIVERED, sub=k.ANSWERED, code=200, quantity=1)
+        r = result(d, result=k.DELIVERED, sub=k.ANSWERED, code=200, quantity=k_any(1, 2, 3))
         k.check(word(r, "end") == "peer", "who ended it: %s", r["raw"])
+        k.check(r["quantity"] == -(-int(word(r, "talk_ms")) // 1000), "seconds: %s", r)
         good(s)
         d.drain()
 
@@ -329,12 +330,12 @@ def all_trunks_down():
 def trunk_comes_back_after_its_rest():
     """No ping is sent: the end of Retry-After alone brings the credit back."""
     with Bench() as b:
-        s = b.sipp(x.refused(503, "Service Unavailable", "Retry-After: 2\n", ring=False), variables=())
+        s = b.sipp(x.refused(503, "Service Unavailable", "Retry-After: 5\n", ring=False), variables=())
         d = b.driver("trunks=127.0.0.1:%d" % s.port)
         d.call(HELLO)
-        result(d, result=k.RETRY, retry_after_ms=2000)
-        k.check(d.ask("health")["credit"] == 0, "no credit while the only trunk rests")
-        wait(lambda: d.ask("health")["credit"] > 0, 6, "credit comes back")
+        result(d, result=k.RETRY, retry_after_ms=5000)
+        wait(lambda: d.ask("health")["credit"] == 0, 4, "no credit while the only trunk rests")  # told a moment behind the result
+        wait(lambda: d.ask("health")["credit"] > 0, 10, "credit comes back")
         k.check(d.ask("health")["up"] == 1, "and it is up")
         good(s)
         d.drain()
@@ -515,9 +516,7 @@ def urgent_is_dialled_first():
         s = b.sipp(x.refused(486, "Busy", ring=False), calls=5, variables=())
         d = b.driver("trunks=127.0.0.1:%d;cps=2" % s.port)
         flow = {"prompt": [{"pause_ms": 100}], "hangup": True}
-        for token in range(1, 5):
-            d.call(flow, token=token)
-        d.call(flow, token=9, lane=1)
+        d.say("\n".join([d.call_line(flow, token=token) for token in range(1, 5)] + [d.call_line(flow, token=9, lane=1)]))
         for token in (1, 2, 3, 4, 9):
             result(d, token=token)
         order = [e["token"] for e in d.seen if e["event"] == "result"]
@@ -775,7 +774,7 @@ def sound_from_a_media_file():
         d = b.driver("trunks=127.0.0.1:%d" % s.port)
         d.say("media tone.wav %s" % path)
         d.call({"play": "tone.wav"})
-        result(d, result=k.DELIVERED, quantity=k_any(1, 2))
+        result(d, result=k.DELIVERED, quantity=k_any(1, 2, 3))
         good(s)
         pcm = b"".join(p[6] for p in phone.packets[5:45])
         crossings = sum((a ^ c) & 0x80 != 0 for a, c in zip(pcm, pcm[1:]))
@@ -940,14 +939,14 @@ def drain_with_little_time_settles_who_rings():
 @case
 def concurrent_calls_300():
     """300 calls on one loop thread, all talking at once, each hearing its sound and each settled. One core carries 60 under ThreadSanitizer."""
-    many(60 if k.races_are_watched() else 300)
+    many(60 if k.races_are_watched() else 300, talk_ms=12000)
 
 
 def many(n, talk_ms=6000, cps=100):
     with Bench() as b:
         s = b.sipp(x.answered(ring_ms=10), x.their_bye(), calls=n, extra=("-rtp_echo", "-l", str(2 * n)), timeout=60)
         d = b.driver("trunks=127.0.0.1:%d;calls=%d;cps=%d" % (s.port, n, cps), "urgent_percent=0", "rtp_timeout_s=0")
-        flow = {"prompt": [{"pause_ms": talk_ms}], "hangup": True}
+        flow = {"prompt": [{"pause_ms": talk_ms // 2}] * 2, "hangup": True}  # one pause is 10 s at most
         for token in range(1, n + 1):
             d.call(flow, token=token, before_ms=30000)
         most = 0

@@ -138,8 +138,12 @@ class Driver:
         self.child.stdin.write(text + "\n")
         self.child.stdin.flush()
 
-    def call(self, flow, token=1, to=PERSON, lane=0, before_ms=20000, window_ms=60000):
-        self.say("call %d %d %s %d %d %s" % (token, lane, to, before_ms, window_ms, flow if isinstance(flow, str) else json.dumps(flow)))
+    @staticmethod
+    def call_line(flow, token=1, to=PERSON, lane=0, before_ms=20000, window_ms=60000):
+        return "call %d %d %s %d %d %s" % (token, lane, to, before_ms, window_ms, flow if isinstance(flow, str) else json.dumps(flow))
+
+    def call(self, flow, **more):
+        self.say(self.call_line(flow, **more))
 
     def expect(self, event, timeout=20, **members):
         """The first event of that kind with these members, seen or to come."""
