@@ -44,8 +44,9 @@ struct item {
     int64_t refh;       /* RESULT accepted with one id: its hash */
     int64_t early_id;   /* row of receipt_early that is looked at again */
     const char *code_space, *raw, *ref, *person, *own, *body, *peer_id;
-    const char *answers;          /* INBOUND: provider id of our message, "" = not said */
-    const char **ids, **peer_ids; /* as many; peer_ids "" = spelled like ids */
+    const char *also[CGW_ALSO_MAX]; /* RECEIPT: what ref may also be; "" = nothing */
+    const char *answers;            /* INBOUND: provider id of our message, "" = not said */
+    const char **ids, **peer_ids;   /* as many; peer_ids "" = spelled like ids */
     uint32_t body_len;
     struct inbound_media *media; /* INBOUND; owned, NULL = none */
     const char *document;        /* RESULT: kept with the accept; NULL = none */

@@ -235,35 +235,73 @@ static bool remembered(struct flush *f, const struct item *it, int64_t refh)
     return true;
 }
 
+/* A receipt whose message is to be found, and where its hashes begin: of its id, and of what that
+ * may also be. */
+struct sought {
+    const struct item *it;
+    int first;
+};
+
+static int hashes_of(const struct item *it, int64_t *ret)
+{
+    int n = 0;
+    ret[n++] = store_ref_hash(it->instance, it->ref);
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        if (it->also[i] && it->also[i][0])
+            ret[n++] = store_ref_hash(it->instance, it->also[i]);
+    return n;
+}
+
+/* The accept of its id, or of another that it may mean; that only for the person it names. */
+static const struct ref_match *find(const struct flush *f, const struct ref_match *known, int n,
+                                    const struct item *it, const int64_t *refh, struct claim claim,
+                                    bool *ret_other)
+{
+    const struct ref_match *m =
+        it->ref[0] ? lookup(f, known, n, *refh, it->ref, claim, ret_other) : NULL;
+    for (uint32_t i = 0; !m && claim.key && i < CGW_ALSO_MAX; i++) {
+        bool other;
+        if (!it->also[i] || !it->also[i][0])
+            continue;
+        m = lookup(f, known, n, *++refh, it->also[i], claim, &other);
+        if (m && !m->address_key)
+            m = NULL;
+    }
+    return m;
+}
+
 /* Before the locks: which contacts do they speak of? Unknown ones are kept. Runs inside the
  * transaction. */
 int flush_resolve(struct flush *f)
 {
-    int64_t *refh = arena_alloc(&f->arena, (size_t)f->max * sizeof *refh);
-    const struct item **open = arena_alloc(&f->arena, (size_t)f->max * sizeof *open);
+    int64_t *refh = arena_alloc(&f->arena, (size_t)f->n * (1 + CGW_ALSO_MAX) * sizeof *refh);
+    struct sought *open = arena_alloc(&f->arena, (size_t)f->n * sizeof *open);
     struct ref_match *known = arena_alloc(&f->arena, (size_t)f->max * 2 * sizeof *known);
-    int n = 0, n_known = 0, rc = 0;
+    int n = 0, n_refh = 0, n_known = 0, rc = 0;
     if (!refh || !known || !open)
         return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
     for (int i = 0; i < f->n; i++) {
         const struct item *it = f->items[i];
         if (it->kind != ITEM_RECEIPT)
             continue;
-        refh[n] = store_ref_hash(it->instance, it->ref);
-        open[n] = it;
-        n += !remembered(f, it, refh[n]);
+        open[n] = (struct sought){it, n_refh};
+        int more = hashes_of(it, refh + n_refh);
+        if (remembered(f, it, refh[n_refh]))
+            continue;
+        n++;
+        n_refh += more;
     }
     if (n)
-        rc = store_refs_find(f->db, refh, n, known, f->max, &n_known, f->diag);
+        rc = store_refs_find(f->db, refh, n_refh, known, f->max, &n_known, f->diag);
     if (rc == 0 && (n || f->w->early_known))
         n_known = add_own(f, known, n_known, f->max * 2);
     for (int i = 0; rc == 0 && i < n; i++) {
-        const struct item *it = open[i];
-        int64_t h = refh[i];
+        const struct item *it = open[i].it;
+        int64_t h = refh[open[i].first];
         struct claim claim = {person_key(f, it), it->arrived_ms};
         bool settled = false, other = false;
         const struct ref_match *m =
-            it->ref[0] ? lookup(f, known, n_known, h, it->ref, claim, &other) : NULL;
+            find(f, known, n_known, it, refh + open[i].first, claim, &other);
         if (m)
             (void)flush_resolved(f, m, it);
         else if ((rc = settle_doubt(f, it, h, claim.key, &settled)) == 0 && !settled)

@@ -140,8 +140,11 @@ struct item *receipt_item(const char *instance, const struct cgw_receipt *r)
            space = text_len(r->code_space, 31), raw = text_len(r->raw, CGW_RAW_MAX - 1);
     /* digits of no known country name nobody: no comparison, rather than a wrong one */
     bool named = r->person.kind == CGW_ADDR_E164 || r->person.kind == CGW_ADDR_EMAIL;
-    size_t person = named && r->person.len < 256 ? r->person.len : 0;
-    struct item *it = calloc(1, sizeof *it + ref + space + raw + person + 5);
+    size_t person = named && r->person.len < 256 ? r->person.len : 0,
+           bytes = ref + space + raw + person + 5;
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        bytes += id_len(r->also, i) + 1;
+    struct item *it = calloc(1, sizeof *it + bytes);
     if (!it)
         return NULL;
     struct packer p = {it->bytes};
@@ -159,6 +162,8 @@ struct item *receipt_item(const char *instance, const struct cgw_receipt *r)
     it->code_space = pack(&p, r->code_space, space);
     it->raw = pack(&p, r->raw, raw);
     it->person = pack(&p, r->person.text, person);
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        it->also[i] = pack(&p, r->also[i], id_len(r->also, i));
     return it;
 }
 

@@ -153,6 +153,8 @@ void item_put_receipt(struct buf *b, const struct cgw_receipt *r)
     frame_cut(b, r->raw, CGW_RAW_MAX);
     frame_i64(b, r->arrived_utc_ms);
     frame_u64(b, r->ack);
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        frame_cut(b, r->also[i], CGW_PROVIDER_ID_MAX - 1);
 }
 
 void item_get_receipt(struct frame *f, struct cgw_receipt *r)
@@ -169,6 +171,8 @@ void item_get_receipt(struct frame *f, struct cgw_receipt *r)
     r->raw = frame_get_text(f, CGW_RAW_MAX);
     r->arrived_utc_ms = frame_get_i64(f);
     r->ack = frame_get_u64(f);
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        r->also[i] = frame_get_text(f, CGW_PROVIDER_ID_MAX - 1);
 }
 
 void item_put_inbound(struct buf *b, const struct cgw_inbound *m)

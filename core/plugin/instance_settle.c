@@ -226,6 +226,11 @@ static void tidy_receipt(struct plugin_instance *in, struct cgw_receipt *r, char
         bad(in);
     if (!r->result || r->result > CGW_RES_NOT_RECALLED)
         r->result = CGW_RES_UNKNOWN;
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        if (r->also[i] && strnlen(r->also[i], CGW_PROVIDER_ID_MAX) == CGW_PROVIDER_ID_MAX) {
+            bad(in);
+            r->also[i] = NULL;
+        }
     if (!r->code_space)
         r->code_space = empty;
     if (!r->arrived_utc_ms)

@@ -32,6 +32,8 @@ TAILQ_HEAD(held_list, held);
 struct report { /* strings behind one cgw_receipt */
     struct smpp_receipt r;
     char id[CGW_PROVIDER_ID_MAX];
+    char also[CGW_ALSO_MAX][CGW_PROVIDER_ID_MAX];
+    uint32_t n_also;
     char person[SMPP_LONG_ADDR_MAX + 2];
 };
 
@@ -191,7 +193,8 @@ static void add_report(struct smpp_inst *in, struct report *rep, uint32_t flags,
                        struct cgw_address person)
 {
     const struct smpp_receipt *r = &rep->r;
-    in->inbox->batch[in->inbox->n_batch++] = (struct cgw_receipt){
+    struct cgw_receipt *item = &in->inbox->batch[in->inbox->n_batch++];
+    *item = (struct cgw_receipt){
         .size = sizeof(struct cgw_receipt),
         .result = r->result,
         .flags = flags,
@@ -205,6 +208,8 @@ static void add_report(struct smpp_inst *in, struct report *rep, uint32_t flags,
         .arrived_utc_ms = in->host->now_utc_ms(),
         .ack = ack,
     };
+    for (uint32_t i = 0; i < rep->n_also; i++)
+        item->also[i] = rep->also[i];
 }
 
 static void take_receipt(struct smpp_link *l, const struct smpp_pdu *pdu, uint32_t held)
@@ -219,10 +224,13 @@ static void take_receipt(struct smpp_link *l, const struct smpp_pdu *pdu, uint32
     }
     if (rep->r.result == CGW_RES_FAILED)
         rep->r.result = smpp_result_of(in, rep->r.state);
-    if (rep->r.id_same)
+    rep->n_also = 0;
+    if (rep->r.id_same) {
         smpp_msgid_same(&in->ids, rep->r.id, rep->id);
-    else
+    } else {
         smpp_msgid_receipt(&in->ids, rep->r.id, rep->id);
+        rep->n_also = smpp_msgid_also(&in->ids, rep->r.id, rep->id, rep->also);
+    }
     struct cgw_address person = address_of(in, &pdu->source, rep->person, sizeof rep->person);
     add_report(in, rep, in->opt.receipt_is_whole ? CGW_RESF_WHOLE : 0, ack_of(in->inbox, held),
                person);
@@ -233,6 +241,7 @@ void smpp_inbox_report(struct smpp_inst *in, const char *provider_id, uint32_t r
 {
     struct report *rep = next_report(in);
     memset(&rep->r, 0, sizeof rep->r);
+    rep->n_also = 0;
     rep->r.result = result;
     rep->r.code = code;
     (void)strncpy(rep->r.raw, raw, sizeof rep->r.raw - 1);

@@ -271,3 +271,18 @@ void smpp_msgid_receipt(struct smpp_msgid *m, const char *id, char out[CGW_PROVI
     if (!link_apply(link, spelled, out))
         memcpy(out, spelled, strlen(spelled) + 1);
 }
+
+uint32_t smpp_msgid_also(const struct smpp_msgid *m, const char *id, const char *normal,
+                         char out[CGW_ALSO_MAX][CGW_PROVIDER_ID_MAX])
+{
+    char spelled[CGW_PROVIDER_ID_MAX], one[WIDE_DIGITS];
+    uint32_t n = 0;
+    if (!m->recent || !normal[0] || learned(m) != SMPP_IDLINKS || is_recent(m, normal))
+        return 0;
+    smpp_msgid_same(m, id, spelled);
+    for (enum smpp_idlink i = SMPP_IDLINK_SAME; i < SMPP_IDLINKS && n < CGW_ALSO_MAX; i++)
+        if (link_possible(m, i) && link_apply(i, spelled, one) && strcmp(one, normal) != 0 &&
+            strlen(one) < CGW_PROVIDER_ID_MAX)
+            memcpy(out[n++], one, strlen(one) + 1);
+    return n;
+}

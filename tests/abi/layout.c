@@ -65,7 +65,7 @@ AT(cgw_result, peer_ids, 72);
 AT(cgw_result, document, 80);
 AT(cgw_result, document_len, 88);
 
-SIZE(cgw_receipt, 88);
+SIZE(cgw_receipt, 104);
 AT(cgw_receipt, size, 0);
 AT(cgw_receipt, result, 4);
 AT(cgw_receipt, flags, 8);
@@ -79,6 +79,7 @@ AT(cgw_receipt, code_space, 56);
 AT(cgw_receipt, raw, 64);
 AT(cgw_receipt, arrived_utc_ms, 72);
 AT(cgw_receipt, ack, 80);
+AT(cgw_receipt, also, 88);
 
 SIZE(cgw_inbound, 96);
 AT(cgw_inbound, size, 0);

@@ -246,6 +246,38 @@ Test(outcomes, a_receipt_that_a_lost_node_kept_is_found)
     outcome_stop(o);
 }
 
+/* The peer spells ids in receipts in another way, and the plugin does not know it yet. */
+Test(outcomes, a_receipt_finds_what_its_id_may_also_be_only_for_the_person_it_names)
+{
+    struct world w;
+    char person[3][32];
+    sent_world(&w, 40, 3);
+    struct outcome_writer *o = start();
+    for (int i = 0; i < 3; i++) {
+        static const char *const ids[] = {"ff", "255", "597"};
+        struct outcome_contact c = contact(&w, i);
+        person_of(&w, i, person[i]);
+        c.address_key = customer_key(identity_key, person[i], strlen(person[i]));
+        result(o, &w, &c, CGW_RES_ACCEPTED, 0, &ids[i], 1);
+    }
+    for (int named = 0; named < 2; named++) { /* decimal 255 is ff; it is not the message 255 */
+        struct cgw_receipt r = {
+            .size = sizeof r, .result = DEL, .provider_id = "255", .ack = 1, .also = {"ff", "597"}};
+        unsigned want = atomic_load(&n_stored) + 1;
+        if (named)
+            r.person = (struct cgw_address){
+                .kind = CGW_ADDR_E164, .len = (uint32_t)strlen(person[0]), .text = person[0]};
+        else
+            r.provider_id = "no-such";
+        cr_assert_eq(outcome_receipts(o, w.instance, &r, 1), 1);
+        wait_count(&n_stored, want);
+    }
+    outcome_stop(o);
+    cr_assert_eq(events(&w, 0, EVENT_DELIVERED), 1, "the one that it means");
+    cr_assert_eq(events(&w, 1, EVENT_DELIVERED) + events(&w, 2, EVENT_DELIVERED), 0, "another one");
+    cr_assert_eq(number("SELECT count(*) FROM receipt_early WHERE instance = '%s'", w.instance), 1);
+}
+
 Test(outcomes, a_receipt_that_comes_with_the_answer_is_not_forgotten_after_it)
 {
     struct world w;

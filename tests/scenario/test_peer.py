@@ -174,6 +174,21 @@ class Answers(Peer):
                 self.counts(cmp, delivered=len(people))
                 self.account(cmp, people, timeout_s=RECOVERS_S)
 
+    def test_ids_in_other_spellings_of_messages_sent_before_a_restart(self):
+        """Nothing is left to learn from: the first receipts that it hears are of messages that it does not remember."""
+        self.addCleanup(self.sim.set, id_base=16, receipt_id_base=16, receipt_delay_min_ms=0, receipt_delay_max_ms=0)
+        for id_base, receipt_id_base in ((16, 10), (10, 16)):
+            with self.subTest(id_base=id_base):
+                self.sim.ctl("reset")
+                self.sim.set(id_base=id_base, receipt_id_base=receipt_id_base, receipt_form="text:1", receipt_delay_min_ms=4000, receipt_delay_max_ms=4000)
+                people = self.consenting(40)
+                cmp = self.campaign(people)
+                self.counts(cmp, submitted=len(people), waiting=0)
+                self.restart(kill=True)
+                self.assertEqual(self.funnel(cmp)["delivered"], 0, "it was too late to be restarted: the test proves nothing")
+                self.counts(cmp, delivered=len(people))  # before their validity ends, so unasked
+                self.account(cmp, people, in_doubt_max=self.WINDOW, timeout_s=RECOVERS_S)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -65,6 +65,49 @@ Checked(smpp_msgid, matches_in_every_pair_of_forms)
                   cases[i].same);
 }
 
+Checked(smpp_msgid, says_what_an_id_may_also_be_until_it_knows)
+{
+    static const struct {
+        enum smpp_idform resp, receipt;
+        const char *id, *also[CGW_ALSO_MAX];
+    } cases[] = {
+        {SMPP_ID_AUTO, SMPP_ID_AUTO, "1891273321", {"70ba8a69", "105514480417"}},
+        {SMPP_ID_AUTO, SMPP_ID_AUTO, "70BA8A69", {"1891273321", NULL}},
+        {SMPP_ID_HEX, SMPP_ID_AUTO, "1891273321", {"70ba8a69", NULL}},
+        {SMPP_ID_AUTO, SMPP_ID_HEX, "16", {"22", NULL}},
+        {SMPP_ID_AUTO, SMPP_ID_AUTO, "7", {NULL, NULL}},
+        {SMPP_ID_AUTO, SMPP_ID_AUTO, "bc59b8aa-2fd2", {NULL, NULL}},
+        {SMPP_ID_HEX, SMPP_ID_DEC, "1891273321", {NULL, NULL}},
+        {SMPP_ID_RAW, SMPP_ID_AUTO, "1891273321", {NULL, NULL}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char also[CGW_ALSO_MAX][CGW_PROVIDER_ID_MAX];
+        uint32_t want = 0;
+        cr_assert_eq(smpp_msgid_init(&m, cases[i].resp, cases[i].receipt), 0);
+        smpp_msgid_receipt(&m, cases[i].id, c);
+        while (want < CGW_ALSO_MAX && cases[i].also[want])
+            want++;
+        uint32_t n = smpp_msgid_also(&m, cases[i].id, c, also);
+        cr_expect_eq(n, want, "%s: %u", cases[i].id, n);
+        for (uint32_t k = 0; k < n && k < want; k++)
+            cr_expect_str_eq(also[k], cases[i].also[k], "%s", cases[i].id);
+        smpp_msgid_done(&m);
+    }
+    /* a recent response decides, and so does what is learned */
+    char also[CGW_ALSO_MAX][CGW_PROVIDER_ID_MAX], hex[32], dec[32];
+    cr_assert_eq(smpp_msgid_init(&m, SMPP_ID_AUTO, SMPP_ID_AUTO), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(hex, sizeof hex, "%08X", 0x12340000u + i * 4099);
+        (void)snprintf(dec, sizeof dec, "%u", 0x12340000u + i * 4099);
+        smpp_msgid_resp(&m, hex, a);
+        smpp_msgid_receipt(&m, dec, c);
+        cr_expect_eq(smpp_msgid_also(&m, dec, c, also), 0);
+    }
+    smpp_msgid_receipt(&m, "999999999", c);
+    cr_expect_eq(smpp_msgid_also(&m, "999999999", c, also), 0);
+    smpp_msgid_done(&m);
+}
+
 Checked(smpp_msgid, learns_that_receipts_are_decimal_and_then_needs_no_memory)
 {
     char hex[32], dec[32];

@@ -107,6 +107,10 @@ struct cgw_receipt {
     const char *raw; /* the raw receipt text: times in it are in the peer's zone */
     int64_t arrived_utc_ms;
     uint64_t ack; /* plugin's name for it: returned by stored() when durable; 0 = none wanted */
+    /* What the id may also be in normal form, when the plugin cannot tell (it has just started and
+     * does not know yet how this peer spells ids in receipts). Each that is not NULL is looked for,
+     * in this order, when provider_id fits nobody; believed only for the person named. */
+    const char *also[CGW_ALSO_MAX];
 };
 
 /* What a person sends or does. Opt-out words, keys and bounces come in here; the core decides what

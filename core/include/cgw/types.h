@@ -28,6 +28,7 @@ extern "C" {
 #define CGW_PROVIDER_ID_MAX                                                                        \
     128u /* bytes of a peer's message id with its NUL                         */
 #define CGW_DOCUMENT_MAX 65536u /* bytes of the document kept with an accept */
+#define CGW_ALSO_MAX 2u  /* other ids that a receipt may mean                                 */
 #define CGW_RAW_MAX 256u /* bytes of a peer's raw status text with its NUL                    */
 
 /* ---- channel kinds
