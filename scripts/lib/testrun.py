@@ -207,8 +207,16 @@ class Runner:
     def together(self, jobs, most=CORES):
         """Jobs side by side, as many as there are cores; the cases in order."""
         with concurrent.futures.ThreadPoolExecutor(max_workers=min(CORES, most)) as pool:
-            for cases in list(pool.map(lambda job: job(), jobs)):
-                self.cases += cases
+            results = [pool.submit(job) for job in jobs]
+            try:
+                for cases in [r.result() for r in results]:
+                    self.cases += cases
+            except BaseException:  # interrupted: the pool would wait for those in hand, and run the others
+                for r in results:
+                    r.cancel()
+                for child in list(self.alive):
+                    self.end(child, politely=True)
+                raise
 
     def make(self, targets, what):
         log = self.log_path("build", what)
