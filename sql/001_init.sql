@@ -225,7 +225,8 @@ CREATE TABLE in_doubt (                 -- written, never answered: waits for a 
 CREATE INDEX ON in_doubt (address_key);
 CREATE TABLE receipt_early (            -- receipts that came before their submit_sm_resp was stored, or for ids never seen
   receipt_id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, instance text NOT NULL, refh int8 NOT NULL, ref text NOT NULL, result int2 NOT NULL, flags int4 NOT NULL, code int4 NOT NULL,
-  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, reference int4 NOT NULL /* ours, echoed; 0 = none */, sub int2 NOT NULL, quantity int4 NOT NULL, arrived timestamptz NOT NULL);
+  code_space text NOT NULL, raw text NOT NULL, person_key int8 NOT NULL, reference int4 NOT NULL /* ours, echoed; 0 = none */, sub int2 NOT NULL, quantity int4 NOT NULL, arrived timestamptz NOT NULL,
+  also text NOT NULL DEFAULT '' /* what ref may also be, a blank between */);
 CREATE INDEX ON receipt_early (refh);
 
 -- ---------------------------------------------------------------------------------------------- responses

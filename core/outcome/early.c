@@ -2,17 +2,18 @@
 /* early.c - receipts that fit no accept yet: kept in receipt_early, and looked at again. A receipt
  * and its accept may be stored at the same time, by two nodes or in two flushes, and then neither
  * transaction sees the other's row. So each looks for the other after its own commit as well:
- * whichever commits last finds both. The sweep is for what a crash in between leaves, and for who
- * is in doubt. */
+ * whichever commits last finds both. The sweep is for the rest: what a crash in between leaves, who
+ * is in doubt, what a node that knew of no waiting receipt did not look for, and ids that may be
+ * spelled in another way. */
 #include "outcome/flush.h"
 
 #include "base/clock.h"
 #include "base/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define SWEEP_ROWS 200
-_Static_assert(SWEEP_ROWS <= OUTCOME_EARLY_ROWS, "a sweep fits where a look fits");
+_Static_assert(OUTCOME_SWEEP_ROWS <= OUTCOME_EARLY_ROWS, "a sweep fits where a look fits");
 
 int early_keep(struct flush *f, const struct item *it, int64_t refh, int64_t key, bool other)
 {
@@ -29,13 +30,17 @@ int early_keep(struct flush *f, const struct item *it, int64_t refh, int64_t key
                                 .flags = (int32_t)it->flags,
                                 .sub = (int16_t)it->sub,
                                 .quantity = it->quantity,
-                                .code = it->code};
+                                .code = it->code,
+                                .mismatched = other};
     memcpy(e->instance, it->instance, sizeof e->instance);
     (void)strncpy(e->ref, it->ref, sizeof e->ref - 1);
     (void)strncpy(e->code_space, it->code_space, sizeof e->code_space - 1);
     (void)strncpy(e->raw, it->raw, sizeof e->raw - 1);
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        if (it->also[i] && it->also[i][0] && !strchr(it->also[i], ' '))
+            (void)snprintf(e->also + strlen(e->also), sizeof e->also - strlen(e->also), "%s%s",
+                           e->also[0] ? " " : "", it->also[i]);
     f->early_put[f->n_early_put++] = e;
-    METRIC_INC("campgw_receipts_total", other ? "mismatched" : "early");
     return 0;
 }
 
@@ -49,17 +54,21 @@ void early_committed(struct flush *f)
 {
     struct outcome_writer *w = f->w;
     w->early_known += f->n_early_put;
+    for (int i = 0; i < f->n_early_put; i++) {
+        METRIC_INC("campgw_receipts_total", f->early_put[i]->mismatched ? "mismatched" : "early");
+        if (f->early_put[i]->ref[0]) /* those without an id are the sweep's: all have one hash */
+            look_again_for(w, f->early_put[i]->refh);
+    }
     if (!w->early_known)
         return;
-    for (int i = 0; i < f->n_early_put; i++)
-        look_again_for(w, f->early_put[i]->refh);
     for (int i = 0; i < f->n_submits; i++)
         if (f->submits[i].refh)
             look_again_for(w, f->submits[i].refh);
 }
 
-static struct item *item_of(const struct early_receipt *e)
+static struct item *item_of(struct early_receipt *e)
 {
+    char *rest = NULL;
     struct cgw_receipt r = {.size = sizeof r,
                             .result = (uint32_t)e->result,
                             .flags = (uint32_t)e->flags,
@@ -71,6 +80,8 @@ static struct item *item_of(const struct early_receipt *e)
                             .raw = e->raw,
                             .reference = (uint64_t)e->reference,
                             .arrived_utc_ms = e->arrived_ms};
+    for (uint32_t i = 0; i < CGW_ALSO_MAX; i++)
+        r.also[i] = strtok_r(i ? NULL : e->also, " ", &rest);
     struct item *it = receipt_item(e->instance, &r);
     if (it) {
         it->early_id = e->id;
@@ -80,8 +91,7 @@ static struct item *item_of(const struct early_receipt *e)
 }
 
 /* \return items in the batch now: each row once, from `from` on. */
-static int add_items(struct item **batch, int from, int n, const struct early_receipt *rows,
-                     int n_rows)
+static int add_items(struct item **batch, int from, int n, struct early_receipt *rows, int n_rows)
 {
     int looked = n;
     for (int i = 0; i < n_rows; i++) {
@@ -128,8 +138,8 @@ int early_bring(struct outcome_writer *w, struct item **batch, int n)
     /* counted although we know of none: another node may have kept some, and died */
     if (store_early_count(w->db, &w->early_known, &d) < 0 ||
         store_doubt_count(w->db, &w->doubts_known, &d) < 0 || !w->early_known ||
-        store_early_after(w->db, w->swept_id, rows, SWEEP_ROWS, &found, &d) < 0)
+        store_early_after(w->db, w->swept_id, rows, OUTCOME_SWEEP_ROWS, &found, &d) < 0)
         return n;
-    w->swept_id = found == SWEEP_ROWS ? rows[found - 1].id : 0;
+    w->swept_id = found == OUTCOME_SWEEP_ROWS ? rows[found - 1].id : 0;
     return add_items(batch, from, n, rows, found);
 }

@@ -23,8 +23,10 @@
 
 struct inbound_media; /* inbound_media.c */
 
-/* What one look adds to a flush: at most so many rows of the look, and so many of the sweep. */
-#define OUTCOME_EARLY_ROWS 1000
+#define OUTCOME_EARLY_ROWS                                                                         \
+    1000                       /* early receipts that a look by id adds to a flush at most, ...    \
+                                */
+#define OUTCOME_SWEEP_ROWS 200 /* ... and the sweep */
 #define OUTCOME_AGAIN_MAX 8192 /* ids to look for after a commit; the sweep comes to the others */
 
 enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK, ITEM_TASK };
@@ -165,7 +167,7 @@ struct outcome_writer {
     struct db *db;
     struct optout_sets words;
     char owner[64];
-    struct item *batch[OUTCOME_FLUSH_ITEMS + 2 * OUTCOME_EARLY_ROWS]; /* the flush that is made */
+    struct item *batch[OUTCOME_FLUSH_ITEMS + OUTCOME_EARLY_ROWS + OUTCOME_SWEEP_ROWS];
     struct item *chunks[1024]; /* sent chunks waiting for their last result */
     int n_chunks;
     int last_batch;                   /* items of the last flush */

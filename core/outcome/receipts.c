@@ -23,6 +23,8 @@
 #define BEFORE_ANSWER_MS INT64_C(600000)
 #define NAMED_BEFORE_ANSWER_MS INT64_C(10800000)
 
+#define ACCEPTS_PER_ID 4 /* peers use ids again: so many are looked at, on the average */
+
 static void count_receipt(const char *what)
 {
     METRIC_INC("campgw_receipts_total", what);
@@ -276,9 +278,8 @@ int flush_resolve(struct flush *f)
 {
     int64_t *refh = arena_alloc(&f->arena, (size_t)f->n * (1 + CGW_ALSO_MAX) * sizeof *refh);
     struct sought *open = arena_alloc(&f->arena, (size_t)f->n * sizeof *open);
-    struct ref_match *known = arena_alloc(&f->arena, (size_t)f->max * 2 * sizeof *known);
     int n = 0, n_refh = 0, n_known = 0, rc = 0;
-    if (!refh || !known || !open)
+    if (!refh || !open)
         return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
     for (int i = 0; i < f->n; i++) {
         const struct item *it = f->items[i];
@@ -291,10 +292,14 @@ int flush_resolve(struct flush *f)
         n++;
         n_refh += more;
     }
+    int most = n_refh * ACCEPTS_PER_ID + 16;
+    struct ref_match *known = arena_alloc(&f->arena, (size_t)(most + f->n_submits) * sizeof *known);
+    if (!known)
+        return diag_set(f->diag, CGW_ELIMIT, "", "flush memory");
     if (n)
-        rc = store_refs_find(f->db, refh, n_refh, known, f->max, &n_known, f->diag);
+        rc = store_refs_find(f->db, refh, n_refh, known, most, &n_known, f->diag);
     if (rc == 0 && (n || f->w->early_known))
-        n_known = add_own(f, known, n_known, f->max * 2);
+        n_known = add_own(f, known, n_known, most + f->n_submits);
     for (int i = 0; rc == 0 && i < n; i++) {
         const struct item *it = open[i].it;
         int64_t h = refh[open[i].first];
@@ -302,6 +307,8 @@ int flush_resolve(struct flush *f)
         bool settled = false, other = false;
         const struct ref_match *m =
             find(f, known, n_known, it, refh + open[i].first, claim, &other);
+        if (m && m->refh != h)
+            refmap_forget(&f->w->refs, m->refh, m->ref);
         if (m)
             (void)flush_resolved(f, m, it);
         else if ((rc = settle_doubt(f, it, h, claim.key, &settled)) == 0 && !settled)

@@ -66,12 +66,22 @@ bool refmap_find(const struct refmap *m, int64_t refh, const char *ref, struct r
     return hit;
 }
 
+void refmap_forget(struct refmap *m, int64_t refh, const char *ref)
+{
+    struct refmap_slot *b = bucket(m, refh);
+    for (unsigned i = 0; i < WAYS; i++)
+        if (b[i].refh == refh && !strcmp(b[i].ref, ref))
+            b[i].refh = 0;
+}
+
 bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
                  uint32_t *ret_era)
 {
     struct refmap_slot *hit = only(m, refh, ref);
-    if (!hit)
+    if (!hit) { /* of two, one would seem to have no receipt when the other is gone */
+        refmap_forget(m, refh, ref);
         return false;
+    }
     *ret = (struct ref_match){.refh = refh,
                               .address_key = hit->address_key,
                               .ts_ms = hit->ts_ms,

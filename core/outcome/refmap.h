@@ -34,5 +34,7 @@ bool refmap_find(const struct refmap *m, int64_t refh, const char *ref,
 /* The message of this reference; it is forgotten here, whatever comes of the receipt. */
 bool refmap_take(struct refmap *m, int64_t refh, const char *ref, struct ref_match *ret,
                  uint32_t *ret_era);
+/* Its receipt came another way: by the database, under another spelling of the id. */
+void refmap_forget(struct refmap *m, int64_t refh, const char *ref);
 
 #endif

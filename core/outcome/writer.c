@@ -388,7 +388,7 @@ static void flush_all(struct outcome_writer *w, struct item **items, int n)
             log_warning("outcome.flush.failed", "items=%d code=%s where=%s msg=\"%s\"", n,
                         diag_code_name(rc), d.where, log_quote(d.text, text, sizeof text));
         if (poison(w, rc) && n > 1) {
-            flush_all(w, items, n / 2); /* depth is log2 of OUTCOME_FLUSH_ITEMS */
+            flush_all(w, items, n / 2); /* depth is log2 of a flush */
             flush_all(w, items + n / 2, n - n / 2);
             return;
         }

@@ -149,7 +149,7 @@ int store_early_put(struct db *db, const struct early_receipt *const *rows, int 
     dbc_init(&c, (size_t)n * (sizeof **rows + 128) + 4096);
     for (int i = 0; i < n; i++) {
         const struct early_receipt *e = rows[i];
-        dbc_row(&c, 13);
+        dbc_row(&c, 14);
         dbc_text(&c, e->instance, strlen(e->instance));
         dbc_int8(&c, e->refh);
         dbc_text(&c, e->ref, strlen(e->ref));
@@ -163,11 +163,12 @@ int store_early_put(struct db *db, const struct early_receipt *const *rows, int 
         dbc_int4(&c, e->reference);
         dbc_int2(&c, e->sub);
         dbc_int4(&c, e->quantity);
+        dbc_text(&c, e->also, strlen(e->also));
     }
     int rc = db_copy_send(db,
                           "COPY receipt_early (instance, refh, ref, result, flags, code, "
-                          "code_space, raw, person_key, arrived, reference, sub, quantity) FROM "
-                          "STDIN (FORMAT binary)",
+                          "code_space, raw, person_key, arrived, reference, sub, quantity, also) "
+                          "FROM STDIN (FORMAT binary)",
                           &c, diag);
     dbc_done(&c);
     return rc;
@@ -197,6 +198,7 @@ static int early_select(struct db *db, const char *sql, struct db_params *p,
         (void)snprintf(e->code_space, sizeof e->code_space, "%s", dbr_text(r, i, 6));
         (void)snprintf(e->raw, sizeof e->raw, "%s", dbr_text(r, i, 7));
         (void)snprintf(e->instance, sizeof e->instance, "%s", dbr_text(r, i, 13));
+        (void)snprintf(e->also, sizeof e->also, "%s", dbr_text(r, i, 14));
     }
     return 0;
 }
@@ -211,7 +213,8 @@ int store_early_find(struct db *db, const int64_t *refh, int n, struct early_rec
     return early_select(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "reference, sub, quantity, instance FROM receipt_early WHERE refh = ANY($1) ORDER BY refh, "
+        "reference, sub, quantity, instance, also FROM receipt_early WHERE refh = ANY($1) ORDER BY "
+        "refh, "
         "receipt_id LIMIT $2",
         &p, ret, ret_n, diag);
 }
@@ -226,7 +229,8 @@ int store_early_after(struct db *db, int64_t id, struct early_receipt *ret, int 
     return early_select(
         db,
         "SELECT receipt_id, refh, ref, result, flags, code, code_space, raw, person_key, arrived, "
-        "reference, sub, quantity, instance FROM receipt_early WHERE receipt_id > $1 ORDER BY "
+        "reference, sub, quantity, instance, also FROM receipt_early WHERE receipt_id > $1 ORDER "
+        "BY "
         "receipt_id LIMIT $2",
         &p, ret, ret_n, diag);
 }

@@ -61,7 +61,9 @@ struct early_receipt {
     int64_t id, refh, person_key, arrived_ms;
     int16_t result, sub;
     int32_t flags, code, reference, quantity;
+    bool mismatched; /* not stored: there is an accept of this id, for somebody else */
     char instance[48], ref[CGW_PROVIDER_ID_MAX], code_space[32], raw[CGW_RAW_MAX];
+    char also[CGW_ALSO_MAX * CGW_PROVIDER_ID_MAX]; /* what ref may also be, a blank between */
 };
 int store_early_put(struct db *db, const struct early_receipt *const *rows, int n,
                     struct diag *diag) CGW_NODISCARD;

@@ -277,7 +277,7 @@ uint32_t smpp_msgid_also(const struct smpp_msgid *m, const char *id, const char 
 {
     char spelled[CGW_PROVIDER_ID_MAX], one[WIDE_DIGITS];
     uint32_t n = 0;
-    if (!m->recent || !normal[0] || learned(m) != SMPP_IDLINKS || is_recent(m, normal))
+    if (!m->recent || !normal[0] || learned(m) != SMPP_IDLINKS)
         return 0;
     smpp_msgid_same(m, id, spelled);
     for (enum smpp_idlink i = SMPP_IDLINK_SAME; i < SMPP_IDLINKS && n < CGW_ALSO_MAX; i++)

@@ -40,9 +40,9 @@ int smpp_idform_parse(const char *word, enum smpp_idform *ret);
  * CGW_PROVIDER_ID_MAX - 1. For query_sm and cancel_sm keep the id as the response wrote it. */
 void smpp_msgid_resp(struct smpp_msgid *m, const char *id, char out[CGW_PROVIDER_ID_MAX]);
 void smpp_msgid_receipt(struct smpp_msgid *m, const char *id, char out[CGW_PROVIDER_ID_MAX]);
-/* What a receipt's id may also be, as long as the relation is not learned and no recent response
- * decided: `normal` is what smpp_msgid_receipt() made of it. A message sent before this process
- * began, or by another node, is found by these. \return how many of out[] are filled. */
+/* What a receipt's id may also be, as long as the relation is not learned: `normal` is what
+ * smpp_msgid_receipt() made of it. A message sent before this process began, or by another node, is
+ * found by these. \return how many of out[] are filled. */
 uint32_t smpp_msgid_also(const struct smpp_msgid *m, const char *id, const char *normal,
                          char out[CGW_ALSO_MAX][CGW_PROVIDER_ID_MAX]);
 /* Normal form of an id that is known to be spelled as in the response (smpp_receipt.id_same). */

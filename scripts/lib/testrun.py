@@ -207,13 +207,13 @@ class Runner:
     def together(self, jobs, most=CORES):
         """Jobs side by side, as many as there are cores; the cases in order."""
         with concurrent.futures.ThreadPoolExecutor(max_workers=min(CORES, most)) as pool:
-            results = [pool.submit(job) for job in jobs]
+            results = []
             try:
+                results += [pool.submit(job) for job in jobs]
                 for cases in [r.result() for r in results]:
                     self.cases += cases
-            except BaseException:  # interrupted: the pool would wait for those in hand, and run the others
-                for r in results:
-                    r.cancel()
+            except KeyboardInterrupt:  # the pool would wait for those in hand, and run the others
+                pool.shutdown(wait=False, cancel_futures=True)
                 for child in list(self.alive):
                     self.end(child, politely=True)
                 raise

@@ -247,35 +247,60 @@ Test(outcomes, a_receipt_that_a_lost_node_kept_is_found)
 }
 
 /* The peer spells ids in receipts in another way, and the plugin does not know it yet. */
+static void receipt_also(struct outcome_writer *o, const struct world *w, const char *id,
+                         const char *also, const char *other, const char *person)
+{
+    struct cgw_receipt r = {
+        .size = sizeof r, .result = DEL, .provider_id = id, .ack = 1, .also = {also, other}};
+    unsigned want = atomic_load(&n_stored) + 1;
+    if (person)
+        r.person = (struct cgw_address){
+            .kind = CGW_ADDR_E164, .len = (uint32_t)strlen(person), .text = person};
+    cr_assert_eq(outcome_receipts(o, w->instance, &r, 1), 1);
+    wait_count(&n_stored, want);
+}
+
+static void accept_named(struct outcome_writer *o, const struct world *w, int i, const char *id,
+                         char person[32])
+{
+    struct outcome_contact c = contact(w, i);
+    person_of(w, i, person);
+    c.address_key = customer_key(identity_key, person, strlen(person));
+    result(o, w, &c, CGW_RES_ACCEPTED, 0, &id, 1);
+}
+
 Test(outcomes, a_receipt_finds_what_its_id_may_also_be_only_for_the_person_it_names)
 {
     struct world w;
     char person[3][32];
     sent_world(&w, 40, 3);
     struct outcome_writer *o = start();
-    for (int i = 0; i < 3; i++) {
-        static const char *const ids[] = {"ff", "255", "597"};
-        struct outcome_contact c = contact(&w, i);
-        person_of(&w, i, person[i]);
-        c.address_key = customer_key(identity_key, person[i], strlen(person[i]));
-        result(o, &w, &c, CGW_RES_ACCEPTED, 0, &ids[i], 1);
-    }
-    for (int named = 0; named < 2; named++) { /* decimal 255 is ff; it is not the message 255 */
-        struct cgw_receipt r = {
-            .size = sizeof r, .result = DEL, .provider_id = "255", .ack = 1, .also = {"ff", "597"}};
-        unsigned want = atomic_load(&n_stored) + 1;
-        if (named)
-            r.person = (struct cgw_address){
-                .kind = CGW_ADDR_E164, .len = (uint32_t)strlen(person[0]), .text = person[0]};
-        else
-            r.provider_id = "no-such";
-        cr_assert_eq(outcome_receipts(o, w.instance, &r, 1), 1);
-        wait_count(&n_stored, want);
-    }
+    accept_named(o, &w, 0, "ff", person[0]);
+    accept_named(o, &w, 1, "255", person[1]);
+    accept_named(o, &w, 2, "597", person[2]);
+    receipt_also(o, &w, "no-such", "ff", "597", NULL);
+    receipt_also(o, &w, "255", "ff", "597", person[0]); /* ff, and not the message 255 */
+    receipt_at(o, w.instance, "ff", FAI, 0, person[0], 0);
+    receipt_at(o, w.instance, "ff", DEL, 0, person[0], 0);
     outcome_stop(o);
     cr_assert_eq(events(&w, 0, EVENT_DELIVERED), 1, "the one that it means");
     cr_assert_eq(events(&w, 1, EVENT_DELIVERED) + events(&w, 2, EVENT_DELIVERED), 0, "another one");
+    cr_assert_eq(events(&w, 0, EVENT_FAILED) + stat(&w, STAT_FAILED), 0, "the first word stands");
     cr_assert_eq(number("SELECT count(*) FROM receipt_early WHERE instance = '%s'", w.instance), 1);
+}
+
+Test(outcomes, a_receipt_that_waits_keeps_what_its_id_may_also_be)
+{
+    struct world w;
+    char person[32];
+    sent_world(&w, 42, 1);
+    struct outcome_writer *o = start();
+    person_of(&w, 0, person);
+    receipt_also(o, &w, "255", "597", "ff", person);
+    accept_named(o, &w, 0, "ff", person);
+    wait_event(&w, 0, EVENT_DELIVERED);
+    outcome_stop(o);
+    cr_assert_eq(number("SELECT count(*) FROM receipt_early WHERE instance = '%s'", w.instance), 0);
 }
 
 Test(outcomes, a_receipt_that_comes_with_the_answer_is_not_forgotten_after_it)

@@ -61,6 +61,12 @@ Test(refmap, knows_nothing_for_sure_when_a_peer_uses_an_id_again)
     put(5, "abc", 11, 1);
     put(5, "abc", 12, 2);
     cr_assert_eq(take(5, "abc"), 0);
+    put(5, "abc", 13, 3);
+    cr_assert_eq(take(5, "abc"), 13, "neither of the two is left");
+    put(5, "abc", 14, 4);
+    refmap_forget(&m, 5, "abd");
+    refmap_forget(&m, 5, "abc");
+    cr_assert_eq(take(5, "abc"), 0);
 }
 
 Test(refmap, lets_the_oldest_of_a_full_bucket_go)

@@ -105,7 +105,7 @@ Checked(smpp_msgid, learns_that_receipts_are_decimal_and_then_needs_no_memory)
         smpp_msgid_resp(&m, hex, a);
         smpp_msgid_receipt(&m, dec, c);
         cr_expect_str_eq(a, c);
-        cr_expect_eq(smpp_msgid_also(&m, dec, c, also), 0, "a recent response decides");
+        cr_expect_eq(smpp_msgid_also(&m, dec, c, also) != 0, i < 7, "known after eight, not %u", i);
     }
     smpp_msgid_receipt(&m, "4660", c); /* 0x1234, of before the start */
     cr_expect_str_eq(c, "1234");
