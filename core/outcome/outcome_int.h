@@ -23,11 +23,11 @@
 
 struct inbound_media; /* inbound_media.c */
 
-#define OUTCOME_EARLY_ROWS                                                                         \
-    1000                       /* early receipts that a look by id adds to a flush at most, ...    \
-                                */
-#define OUTCOME_SWEEP_ROWS 200 /* ... and the sweep */
-#define OUTCOME_AGAIN_MAX 8192 /* ids to look for after a commit; the sweep comes to the others */
+/* Early receipts that one look by id, and the sweep, add to a flush at most; ids to look for after
+ * a commit (the sweep comes to the others). */
+#define OUTCOME_EARLY_ROWS 1000
+#define OUTCOME_SWEEP_ROWS 200
+#define OUTCOME_AGAIN_MAX 8192
 
 enum item_kind { ITEM_RESULT, ITEM_RECEIPT, ITEM_INBOUND, ITEM_CHUNK, ITEM_TASK };
 
