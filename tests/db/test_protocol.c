@@ -234,6 +234,54 @@ Test(protocol, whoever_waited_for_the_part_reads_clocks_of_after_the_wait)
     db_close(holder);
 }
 
+/* Which parts a node finds free, whatever its own clock says. */
+Test(protocol, a_lease_ends_by_the_databases_clock)
+{
+    struct part_lease got[STORE_PARTS];
+    static const struct {
+        int64_t ahead_ms;
+        const char *ends;
+        bool taken;
+    } cases[] = {{3600000, "+ interval '1 minute'", false}, {-3600000, "- interval '1 s'", true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool taken = false;
+        int n = 0;
+        run_sql("UPDATE part_head SET node = 'another', lease_until = now() %s WHERE part = 32 "
+                "RETURNING 1",
+                cases[i].ends);
+        clock_shift(cases[i].ahead_ms);
+        OK(db_begin(db, &d));
+        OK(store_parts_acquire(db, "taker", 10000, STORE_PARTS, got, &n, &d));
+        db_rollback(db);
+        for (int k = 0; k < n; k++)
+            taken = taken || got[k].part == 32;
+        cr_assert_eq(taken, cases[i].taken, "case %zu", i);
+    }
+}
+
+Test(protocol, a_decision_that_waited_for_a_takeover_is_fenced)
+{
+    struct world w;
+    struct part_lock lock;
+    make_world(&w, 31, 1);
+    struct db *taker = connection();
+    OK(db_begin(taker, &d));
+    int64_t epoch = take_part(taker, w.part);
+    struct locker l = {.c = connection(), .part = w.part, .epoch = w.epoch};
+    pthread_t t;
+    cr_assert_eq(pthread_create(&t, NULL, lock_late, &l), 0);
+    wait_for_waiter(w.part);
+    OK(db_commit(taker, &d));
+    (void)pthread_join(t, NULL);
+    cr_assert_eq(l.rc, CGW_EFENCED, "rc %d: %s", l.rc, l.d.text);
+    OK(db_begin(taker, &d));
+    cr_assert_eq(store_part_lock(taker, w.part, "another", epoch, &lock, &d), CGW_EFENCED);
+    OK(store_part_lock(taker, w.part, NODE, epoch, &lock, &d));
+    db_rollback(taker);
+    db_close(l.c);
+    db_close(taker);
+}
+
 Test(protocol, a_commit_that_still_runs_is_neither_done_nor_undone)
 {
     struct db *other = connection();

@@ -4,7 +4,18 @@
  * sentence, when CAMPGW_TEST_DB is unset. Source: core/outcome/outcome.h. */
 #include "outcome_fixture.h"
 
+#include <criterion/hooks.h>
+#include <criterion/options.h>
+
 TestSuite(outcomes, .init = setup, .fini = teardown, .timeout = 60);
+
+/* One after the other: the sweep of a test beside it would find what only the look after a commit
+ * may find. */
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+    (void)tests;
+    criterion_options.jobs = 1;
+}
 
 /* ---- forward only
  * ------------------------------------------------------------------------------------------------------
