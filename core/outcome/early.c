@@ -121,7 +121,8 @@ int early_bring(struct outcome_writer *w, struct item **batch, int n)
     struct diag d = {0};
     int from = n, found = 0;
     int64_t now = clock_mono_ms();
-    bool sweeps = now - w->swept_mono_ms >= w->cfg.sweep_ms;
+    /* a stopping writer would be brought again what the database does not take */
+    bool sweeps = !atomic_load(&w->stop) && now - w->swept_mono_ms >= w->cfg.sweep_ms;
     if (!sweeps && !w->n_again)
         return n;
     if (outcome_connected(w, &d) < 0 ||

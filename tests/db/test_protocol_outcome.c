@@ -386,6 +386,31 @@ Test(outcomes, nothing_is_called_stored_while_the_database_refuses_everybody)
     cr_assert_eq(atomic_load(&n_stored), 0, "a peer was told at the stop that its receipt is kept");
 }
 
+Test(outcomes, a_writer_stops_though_a_kept_receipt_cannot_be_applied)
+{
+    struct world w;
+    char person[32], conninfo[1024];
+    sent_world(&w, 39, 1);
+    struct outcome_writer *o = start();
+    struct outcome_contact c = contact(&w, 0);
+    person_of(&w, 0, person);
+    c.address_key = customer_key(identity_key, person, strlen(person));
+    result(o, &w, &c, CGW_RES_UNKNOWN, 0, NULL, 0);
+    outcome_stop(o);
+    (void)snprintf(conninfo, sizeof conninfo, "%s options='-c default_transaction_read_only=on'",
+                   getenv("CAMPGW_TEST_DB"));
+    run_sql("WITH x AS (INSERT INTO receipt_early (instance, refh, ref, result, flags, code, "
+            "code_space, raw, person_key, reference, sub, quantity, arrived) VALUES ('%s', 99, "
+            "'late', 2, 0, 0, '', '', %" PRId64 ", 0, 0, 0, now() - interval '10 s') RETURNING 1) "
+            "SELECT count(*) FROM x",
+            w.instance, c.address_key);
+    struct outcome_config cfg = config(conninfo);
+    OK(outcome_start(&cfg, &o, &d));
+    nap(2700); /* the first sweep */
+    outcome_stop(o);
+    cr_assert_eq(events(&w, 0, EVENT_SETTLED), 0);
+}
+
 /* ---- in doubt
  * -------------------------------------------------------------------------------------------------------------
  */
