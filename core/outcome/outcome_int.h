@@ -170,7 +170,6 @@ struct outcome_writer {
     struct item *batch[OUTCOME_FLUSH_ITEMS + OUTCOME_EARLY_ROWS + OUTCOME_SWEEP_ROWS];
     struct item *chunks[1024]; /* sent chunks waiting for their last result */
     int n_chunks;
-    int last_batch;                   /* items of the last flush */
     int64_t early_known;              /* rows in receipt_early, roughly: 0 = no need to look */
     int64_t again[OUTCOME_AGAIN_MAX]; /* refh of accepts and early receipts of the last flushes */
     int n_again;

@@ -167,7 +167,7 @@ class Mail(ComesBack):
         self.assertEqual(self.number(entries), before)
         path, _, token = Proxy.clicks[0].partition("t=")
         forged = urllib.parse.unquote(token)
-        self.assertEqual(Proxy.click("%st=%s" % (path, ("A" if forged[0] != "A" else "B") + forged[1:])), 404)
+        self.assertEqual(Proxy.click("%st=%s" % (path, ("a" if forged[0] != "a" else "b") + forged[1:])), 404)
 
 
 class Telephone(ComesBack):

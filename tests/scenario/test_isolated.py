@@ -76,6 +76,7 @@ class Isolated(harness.Storm):
         crashes, daemon = self.restarts("crash"), self.gateway.process.pid
         self.assertTrue(self.until(lambda: self.unique() >= N // 3, 120, 0.01), self.funnel(cmp))
         pid, through = self.pid(), self.through()
+        self.hands_full(WINDOW)
         os.kill(pid, signal.SIGABRT)  # SIGSEGV a sanitizer takes for itself, and ends with a status
         self.assertTrue(self.until(lambda: self.pid() not in (0, pid) and self.process()["up"], 20), self.process())
         self.assertTrue(self.until(lambda: self.through() > through, 10), "the other route stood still")

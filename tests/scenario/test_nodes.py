@@ -52,12 +52,13 @@ class Faults(Cluster, test_crash.Crash):
         cls.spread_over("node-1", "node-2", "node-3")
         cls.planners = [cls.planner()]
         cls.api.port = second.port
-        cls.change_route(rate_per_s=max(1500, test_crash.N // 20))
+        cls.change_route(rate_per_s=max(600, test_crash.N // 20))
         cls.cmp = cls.campaign(cls.everybody)
         step = len(cls.groups["open"]) // 4
         self.reaches(step)
         self.until(lambda: len(cls.sending()) == 3, 20, 0.05)  # a node in whose parts a wave had nothing looks again after 2 s at most
         cls.senders = cls.sending()
+        cls.hands_full(2 * test_crash.WINDOW * test_crash.BINDS + 1)  # more than two nodes can have on their way
         third.kill()
         killed = time.monotonic()
         self.reaches(2 * step)
