@@ -75,12 +75,12 @@ class Waves(harness.Field):
         self.complete(first, 40)
         self.sim.ctl("reset")
         # sms at once, the others later: otherwise who is first to use up the cap is chance
-        cmp = self.campaign(everybody, waves=self.waves(mms={"after": "PT2S"}, voice={"after": "PT4S"}, task={"after": "PT6S"}), audience=self.everywhere(everybody))
+        cmp = self.campaign(everybody, waves=self.waves(mms={"after": "PT6S"}, voice={"after": "PT12S"}, task={"after": "PT18S"}), audience=self.everywhere(everybody))
         between = self.until(lambda: next((p for p in [self.progress(cmp)] if p["waiting_for"] == "schedule"), None), 20)
         self.assertTrue(between, self.progress(cmp))
         self.assertIsNotNone(between["until"])
         loaded = self.metric("campgw_media_loaded_total") or 0
-        total = self.complete(cmp, 90)
+        total = self.complete(cmp, 120)
         by = {g["channel"]: g for g in self.api.get("/api/v1/campaigns/%s/funnel?by=wave,channel" % cmp)["groups"]}
         # who has had one already: sms and mms are the second and third; for the others sms, mms and the call
         allowed = {"sms": people + capped, "mms": people + capped, "voice": people, "task": []}
