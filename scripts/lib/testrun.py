@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import pauses
 import stack
 
 ROOT = stack.ROOT
@@ -33,6 +34,7 @@ LONG = ("tests/contract/plugin_", "tests/voice/")  # begin first: the last one w
 SANITIZED_SLOWER, VALGRIND_SLOWER = 3, 10  # programs may take so many times as long
 TAP_LINE = re.compile(r"^(not )?ok\b(?:\s+(\d+))?\s*-?\s*(.*)$")
 SECONDS = re.compile(r"\s+\(([0-9.]+)s\)")
+AGAIN_MAX = 3  # programs of a run that are asked once more, because the machine stood still while they failed
 WHY_LINES = 4  # of what a failed case says: its exception, else the last ones
 EXCEPTION = re.compile(r"^[\w.]*(Error|Failure|Wrong)\b.*:")
 SKIP = re.compile(r"\s*#\s*SKIP\b:?\s*(.*)$", re.I)
@@ -107,6 +109,7 @@ class Runner:
         self.out = os.path.join(build.dir, "test")
         self.cases, self.prefix, self.slower, self.model_env = [], "", 1, {}
         self.alive = set()
+        self.pauses, self.again, self.began = pauses.Pauses(), [], time.monotonic()
         shutil.rmtree(os.path.join(self.out, "logs"), ignore_errors=True)
         os.makedirs(os.path.join(self.out, "logs"), exist_ok=True)
 
@@ -153,6 +156,22 @@ class Runner:
         return " ".join("'%s'" % w if re.search(r"[^A-Za-z0-9_./:-]", w) else w for w in words)
 
     def program(self, level, name, argv, env=None, cwd=None):
+        return self.judged(lambda: self.program_once(level, name, argv, env, cwd))
+
+    def judged(self, ask):
+        """Its cases. A failure while the machine stood still is no verdict: then it is asked once more. What a sanitizer finds is one at any time."""
+        began = time.monotonic()
+        cases = ask()
+        failed = next((c for c in cases if c.outcome == "failed"), None)
+        paused = failed and self.pauses.longest(began)
+        if not paused or self.prefix or len(self.again) == AGAIN_MAX:
+            return cases
+        self.again.append("%s, while the %s stood still for %.1f s: %s" % (failed.name, paused[1], paused[0], failed.why.replace("\n", " | ")))
+        if os.path.exists(failed.log):
+            os.replace(failed.log, failed.log + ".paused")
+        return ask()
+
+    def program_once(self, level, name, argv, env, cwd):
         log = self.log_path(level, name)
         began = time.monotonic()
         timeout_s = TIMEOUT_S[level] * self.slower
@@ -389,6 +408,9 @@ class Runner:
                 self.launch(["scripts/quickstart", "--reset"], self.log_path("docs", "reset"), 60, env, ROOT)
 
     def timed(self, level, name, argv, env):
+        return self.judged(lambda: self.timed_once(level, name, argv, env))
+
+    def timed_once(self, level, name, argv, env):
         if self.args.k and self.args.k not in name:
             return []
         log, began = self.log_path(level, name), time.monotonic()
@@ -480,6 +502,11 @@ class Runner:
         slow = sorted((c for c in self.cases if c.seconds >= 0.1), key=lambda c: -c.seconds)[:self.args.slowest]
         if slow:
             print("slowest   " + "\n          ".join("%6.1f s  %s %s" % (c.seconds, c.level, c.name) for c in slow))
+        for line in self.again:
+            print("asked once more: " + line)
+        paused = self.pauses.longest(self.began)
+        if paused:
+            print("the machine stood still for up to %.1f s (%s)" % paused)
         with open(os.path.join(self.out, "results.json"), "w", encoding="utf-8") as f:
             json.dump([vars(c) for c in self.cases], f, indent=1)
         print("%d passed, %d failed, %d skipped" % self.count(self.cases), flush=True)
