@@ -23,6 +23,8 @@ import sys
 import time
 
 CALLS_MAX = 5000
+BUFFER = 4 << 20  # of a socket, in octets: 2 s of sound for 100 calls, for while this process is not run
+SO_RCVBUFFORCE, SO_MEMINFO, MEMINFO_DROPS = 33, 55, 8  # socket(7), sock_diag(7): Python has no names for them
 ENDED_S = 40  # a transaction's retransmissions are over by then (64 * T1 + rest)
 PLAIN = {"busy": (486, "Busy Here"), "noanswer": (480, "Temporarily Unavailable"), "reject": (603, "Decline"), "unknown": (404, "Not Found"), "down": (503, "Service Unavailable")}
 RULES = ("press=1", {"6": "press=2", "7": "busy", "8": "noanswer", "9": "press=9"})
@@ -105,6 +107,10 @@ class Call:
         self.answer = self.reply(self.invite, 200, "OK", body)
         self.sim.by_media[self.media] = self
         self.sim.later(500, self.repeat, 500)
+
+    def talk(self):
+        """The caller has acknowledged: from now on people act. Before that a key would be lost, and a BYE not allowed (RFC 3261, 15)."""
+        self.state = "talking"
         if self.action.startswith("press="):
             for i, key in enumerate(self.action[6:]):
                 self.sim.later(self.sim.knobs["listen_ms"] + i * self.sim.knobs["key_ms"], self.press, key)
@@ -146,7 +152,7 @@ class Call:
     def on_request(self, m):
         if m.method == "ACK":
             if self.state == "answered":
-                self.state = "talking"
+                self.talk()
             elif self.state in ("refused", "cancelled"):
                 self.end(self.state)
         elif m.method == "CANCEL":
@@ -177,12 +183,25 @@ class Call:
         self.packets += 1
 
 
+def set_buffer(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)  # beyond net.core.rmem_max, where we may
+    except OSError:
+        pass
+
+
+def dropped(sock):
+    """Datagrams that came while the buffer was full, since the socket was opened."""
+    return struct.unpack_from("=I", sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 64), 4 * MEMINFO_DROPS)[0]
+
+
 class Sim:
     def __init__(self, args):
         host, _, port = args.listen.rpartition(":")
         self.sip, self.rtp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         for s, p in ((self.sip, int(port)), (self.rtp, 0)):
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            set_buffer(s)
             s.bind((host, p))
             s.setblocking(False)
         self.address, self.media_address = self.sip.getsockname(), self.rtp.getsockname()
@@ -304,7 +323,7 @@ class Sim:
             for call in self.calls.values():
                 if call.ended_at is not None and not getattr(call, "booked", False):
                     self.book(call)
-            return {**self.counts, "active": self.active(), "numbers": len(self.numbers)}
+            return {**self.counts, "active": self.active(), "numbers": len(self.numbers), "rtp_dropped": dropped(self.rtp)}
         if words[0] == "number":
             return self.numbers.get(words[1].lstrip("+"), {"calls": 0})
         if words[0] == "dump":
