@@ -614,7 +614,7 @@ def test_receipt_per_message(sim):
 def test_receipts_wait_for_a_receiver_and_come_again(sim):
     tx = sim.client(BIND_TX)
     tx.submit_wait("4470001", b"#1", registered=1)
-    assert sim.stats()["queued"] == 1 and tx.read(0.1) is None
+    assert sim.until(lambda s: s["queued"] == 1) and tx.read(0.1) is None
     rx = sim.client(BIND_RX)
     first = rx.read()
     assert first.command == DELIVER
@@ -631,7 +631,7 @@ def test_receipts_wait_for_a_receiver_and_come_again(sim):
 
 
 def test_unanswered_deliveries_are_complained_about_and_repeated(sim):
-    sim.set(ack_timeout_ms=1000)
+    sim.set(ack_timeout_ms=2500)  # the second is acknowledged by then, also when this process has to pause for 2 s
     c = sim.client()
     c.submit_wait("4470001", b"#1", registered=1)
     first = c.expect(DELIVER)
@@ -908,13 +908,15 @@ def test_silence_and_paused_reading(sim):
 def test_a_mute_link_takes_octets_and_sends_none(sim):
     dead, alive = sim.client(), sim.client()
     serial = min(s["session"] for s in sim.cmd("sessions")["sessions"])
-    sim.set(delay_min_ms=500, delay_max_ms=500)
+    # the link is mute before the answer is due, also when this process has to pause for 2 s
+    sim.set(delay_min_ms=2500, delay_max_ms=2500)
     dead.submit("4470001", b"#1", registered=1)
     sim.until(lambda s: s["submits"] == 1)
     assert sim.cmd(f"mute session={serial}")["ok"]
+    sim.set(delay_min_ms=0, delay_max_ms=0)
     dead.submit("4470002", b"#2")
     dead.send(ENQUIRE)
-    assert dead.read(0.8) is None
+    assert dead.read(2.8) is None
     assert alive.submit_wait("4470003", b"#3").status == 0
     assert alive.delivery() is not None  # the other link still gets receipts
     assert alive.delivery(timeout=0.1) is None
