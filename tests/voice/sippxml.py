@@ -50,6 +50,12 @@ def recv(what, *actions, optional=False, timeout=0, auth=False):
     return '<recv %s="%s"%s>%s</recv>\n' % (kind, what, extra, inner)
 
 
+def again(what):
+    """What may be repeated while the next step is awaited. sipp itself knows a repetition only until it has sent two messages; and a machine that
+    pauses either side for T1 (500 ms, RFC 3261, 17.1.1.1) makes one."""
+    return recv(what, optional=True)
+
+
 def ereg(regexp, header=None, to="seen", check=True):
     where = 'search_in="hdr" header="%s"' % header if header else 'search_in="msg"'
     return '<ereg regexp="%s" %s%s assign_to="%s"/>' % (regexp, where, ' check_it="true"' if check else "", to)
@@ -96,7 +102,7 @@ def use(*names):
 
 def answered(port="[media_port]", formats="0 101", ring_ms=50):
     """Rings and picks up."""
-    return (recv("INVITE", keep_names()) + reply(180, "Ringing") + pause(ring_ms) + reply(200, "OK", body=sdp(port, formats)) + recv("ACK"))
+    return (recv("INVITE", keep_names()) + reply(180, "Ringing") + pause(ring_ms) + reply(200, "OK", body=sdp(port, formats)) + again("INVITE") + recv("ACK"))
 
 
 def their_bye():
@@ -104,7 +110,7 @@ def their_bye():
 
 
 def refused(code, reason, headers="", ring=True):
-    return recv("INVITE") + (reply(180, "Ringing") if ring else "") + reply(code, reason, headers) + recv("ACK")
+    return recv("INVITE") + (reply(180, "Ringing") if ring else "") + reply(code, reason, headers) + again("INVITE") + recv("ACK")
 
 
 def scenario(name, *steps, variables=("from", "to")):

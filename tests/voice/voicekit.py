@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """voicekit.py - the pieces of the voice tests: the plugin in its driver, sipp as the far end, and an ear and fingers for its sound.
 
-Everything listens on loopback, on ports the kernel gave out; everything started here is ended by its process id.
+Everything listens on loopback, on ports nobody else uses; everything started here is ended by its process id.
 """
 import json
 import os
@@ -25,6 +25,10 @@ PERSON, OURS = "+4915112345678", "+495550000001"
 
 class Failure(Exception):
     pass
+
+
+class Late(Failure):
+    """The driver was not done by a deadline: the plugin's fault, or that of a machine that did not run it."""
 
 
 def check(good, text, *args):
@@ -51,10 +55,11 @@ def is_free(port):
 
 
 def free_port():
-    """An even one, its successors for sipp's sound; to nobody else in this run: cases run side by side."""
+    """An even one, its successors for sipp's sound; to nobody else in this run: cases run side by side. It is bound later, by sipp: so none that
+    the kernel gives to others (32768 and up, ip(7)), nor one of the few that the plugin takes for its sound (16384 and up, one pair a call)."""
     with _given_lock:
         while True:
-            port = random.randrange(34000, 60000, 8)
+            port = random.randrange(20000, 32000, 8)
             if port not in _given and all(is_free(port + i) for i in range(4)):
                 _given.add(port)
                 return port
@@ -182,7 +187,9 @@ class Driver:
         self.say("drain %d" % ms)
         e = self.expect("drained", timeout=ms / 1000 + 10)
         self.expect("freed")
-        check(e["rc"] == 0 and e["double"] == 0 and e["unknown_by_host"] == 0, "drained badly: %s", e)
+        if e["rc"] or e["unknown_by_host"]:
+            raise Late("not drained in time: %s" % e)
+        check(e["double"] == 0, "drained badly: %s", e)
         check(self.child.wait(10) == 0, "the driver ends with %s", self.child.returncode)
         return e
 
