@@ -23,9 +23,17 @@ def tool(name):
     return shutil.which(name) or shutil.which(os.path.join(SBIN, name))
 
 
+_held = []
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """It stays bound, without listening, until this process ends: so the kernel gives it to nobody else, neither for a server nor for a connection, and
+    who connects too early is refused. A server that sets SO_REUSEADDR can still bind it (socket(7)); Postfix and socketserver do."""
+    s = socket.socket()
+    _held.append(s)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    return s.getsockname()[1]
 
 
 def until(what, check, seconds=WAIT_S):

@@ -177,21 +177,30 @@ class Sending(Case):
 
     def test_connections_answer_side_by_side(self):
         """A slow answer to one final dot must not hold up the others."""
-        server = self.tiny(answer=lambda verb, arg, s: time.sleep(0.2) if verb == "DOT" else None)
+        guard, at_once = threading.Lock(), [0, 0]
+
+        def answer(verb, arg, s):
+            if verb == "DOT":
+                for step in (1, -1):
+                    with guard:
+                        at_once[0] += step
+                        at_once[1] = max(at_once)
+                    time.sleep(0.1)
+
+        server = self.tiny(answer=answer)
         d = self.driver(port=server.port, connections=8, domain_limits="*=100000/s")
-        began = time.monotonic()
         d.send("p%d@a.example", n=32, submit_ms=20000)
         self.assertEqual({r["result"] for r in d.results(32)}, {ACCEPTED})
-        self.assertLess(time.monotonic() - began, 3.2, "one after the other it takes 6.4 s")
+        self.assertGreater(at_once[1], 3, "one after the other it is one")
         self.assertLess(d.ask("stats", "stats")["slow_ops"], 16, "waiting on the loop makes 32 slow calls of 200 ms")
 
     def test_a_message_is_never_sent_past_its_time(self):
-        server = self.tiny(answer=lambda verb, arg, s: time.sleep(0.6) if verb == "DOT" else None)
+        server = self.tiny(answer=lambda verb, arg, s: time.sleep(2) if verb == "DOT" else None)
         d = self.driver(port=server.port, connections=1)
-        d.send("p%d@a.example", n=4, submit_ms=900)
+        d.send("p%d@a.example", n=4, submit_ms=3500)  # the first is begun by then also when the machine pauses, and two take longer
         found = [r["result"] for r in d.results(4)]
         self.assertEqual(found.count(ACCEPTED) + found.count(NOT_SENT), 4)
-        self.assertIn(found.count(ACCEPTED), (1, 2), "the third would begin 1.2 s later")
+        self.assertIn(found.count(ACCEPTED), (1, 2), "the third would begin 4 s later")
         self.assertEqual(len(server.mails), found.count(ACCEPTED))
 
     def test_nothing_is_written_when_the_legal_window_has_closed(self):
@@ -312,11 +321,13 @@ class Faults(Case):
 
     def test_silence_ends_in_time(self):
         server = self.tiny(answer=lambda verb, arg, s: "HANG" if (verb == "DOT" and "dot" in arg) or (verb == "RCPT" and "rcpt" in arg) else None)
-        d = self.driver(port=server.port, answer_s=1)
+        d = self.driver(port=server.port, answer_s=4)  # a server that is only paused answers by then
         began = time.monotonic()
-        self.assertEqual(d.result("dot@a.example")["result"], UNKNOWN)
-        self.assertEqual(d.result("rcpt@a.example")["result"], NOT_SENT)
-        self.assertLess(time.monotonic() - began, 10)
+        d.send("dot@a.example")
+        d.send("rcpt@a.example")
+        self.assertEqual(sorted(r["result"] for r in d.results(2)), [NOT_SENT, UNKNOWN])
+        self.assertEqual([m["to"] for m in server.mails], ["dot@a.example"])
+        self.assertLess(time.monotonic() - began, 15, "the hanging end after 20 s")
 
     def test_a_connection_that_died_of_age_is_replaced_unseen(self):
         server = self.tiny()
@@ -351,16 +362,24 @@ class Faults(Case):
                     self.assertEqual(r["sub"], HARD)
 
     def test_a_drain_settles_what_is_under_way(self):
+        for last in (False, False, True):  # 800 ms, which a machine may pause away: a plugin that is late is late each time
+            if self.drained(last):
+                break
+
+    def drained(self, last):
         server = self.tiny(answer=lambda verb, arg, s: "HANG" if verb == "DOT" and "hang" in arg else None)
         d = self.driver(port=server.port, connections=2)
         d.send("hang@a.example")
         d.send("ok@a.example")
         self.assertEqual(d.event("result")["result"], ACCEPTED)
         done = d.ask("drain", "drained", ms=800)
+        if done["rc"] and not last:
+            return False
         self.assertEqual(done["rc"], 0)
-        self.assertLess(done["ms"], 6000, "the answer would be awaited for two minutes")
+        self.assertLess(done["ms"], 15000, "the answer would be awaited for two minutes")
         self.assertEqual(d.event("result")["result"], UNKNOWN)
         self.assertEqual(d.ask("stats", "stats")["bad_results"], 0)
+        return True
 
 
 class Domains(Case):
@@ -382,9 +401,9 @@ class Domains(Case):
         server = self.tiny(answer=watch)
         d = self.driver(port=server.port, connections=8, domain_limits="few.example=:2,slow.example=10/s,*=100000/s")
         began = time.monotonic()
-        d.send("f%d@few.example", n=8, submit_ms=5000)
-        d.send("s%d@slow.example", n=10, submit_ms=5000)
-        d.send("o%d@other.example", n=30, submit_ms=5000)
+        d.send("f%d@few.example", n=8, submit_ms=20000)
+        d.send("s%d@slow.example", n=10, submit_ms=20000)
+        d.send("o%d@other.example", n=30, submit_ms=20000)
         self.assertEqual({r["result"] for r in d.results(48)}, {ACCEPTED})
         self.assertEqual(most["few.example"], 2)
         self.assertGreater(most["other.example"], 3)
@@ -392,24 +411,28 @@ class Domains(Case):
 
     def test_what_would_wait_too_long_comes_back_with_its_moment(self):
         server = self.tiny()
-        d = self.driver(port=server.port, domain_limits="slow.example=2/s")
-        d.send("p%d@slow.example", n=20, submit_ms=1000)
+        d = self.driver(port=server.port, domain_limits="slow.example=1/s")
+        d.send("p%d@slow.example", n=20, submit_ms=3000)  # three of them are in time; fewer when the machine pauses
         found = d.results(20)
         put_off = sorted(r["retry_ms"] for r in found if r["result"] == REFUSED_RETRY)
         self.assertTrue(all(r["flags"] == THROTTLED for r in found if r["result"] == REFUSED_RETRY))
         self.assertGreaterEqual(len(put_off), 15)
-        self.assertGreater(put_off[-1] - put_off[0], 6000, "each has a moment of its own")
+        self.assertGreater(put_off[-1] - put_off[0], 6000, "each has a second of its own: 14 and more, less what the machine pauses meanwhile")
         self.assertLessEqual(len(server.mails), 4)
 
     def test_a_domain_that_asks_for_it_is_spared_alone(self):
         server = self.tiny(answer=lambda verb, arg, s: "421 4.7.28 Rate limited" if verb == "RCPT" and "busy" in arg else None)
         d = self.driver(port=server.port)
         self.assertEqual(d.result("a@busy.example")["flags"], THROTTLED)
-        asked = server.verbs().count("RCPT")
-        r = d.result("b@busy.example", submit_ms=300)
+        for _ in range(4):  # it is spared for 1 s, which a machine may pause away; then it is asked once more, and spared for twice as long
+            asked = server.verbs().count("RCPT")
+            r = d.result("b@busy.example", submit_ms=300)
+            again = server.verbs().count("RCPT") - asked
+            if not again and r["result"] == REFUSED_RETRY:
+                break
         self.assertEqual((r["result"], r["flags"]), (REFUSED_RETRY, THROTTLED))
         self.assertGreater(r["retry_ms"], 0)
-        self.assertEqual(server.verbs().count("RCPT"), asked, "it was not asked again")
+        self.assertEqual(again, 0, "it was not asked again")
         self.assertEqual(d.result("c@calm.example")["result"], ACCEPTED)
 
     def test_the_urgent_lane_goes_first(self):
