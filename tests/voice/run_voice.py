@@ -409,8 +409,8 @@ def digest(code, names, check, otherwise=""):
     try:
         with Bench() as b:
             s = b.sipp(x.recv("INVITE") + x.reply(code, "Unauthorized", challenge) + x.recv("ACK")
-                       + x.recv("INVITE", x.keep_names(), check) + otherwise + x.reply(200, "OK", body=x.sdp()) + x.recv("ACK"), x.their_bye(),
-                       variables=("from", "to") + names)
+                       + x.recv("INVITE", x.keep_names(), check) + x.settle() + otherwise + x.reply(200, "OK", body=x.sdp()) + x.recv("ACK"), x.their_bye(),
+                       variables=("from", "to") + names, extra=x.DEAF)
             d = b.driver("trunks=127.0.0.1:%d;user=alice" % s.port, "passwords=trunks", credentials=where)
             d.call(HELLO)
             result(d, result=k.DELIVERED, sub=k.ANSWERED)
@@ -439,7 +439,7 @@ def digest_refused_twice():
     try:
         with Bench() as b:
             s = b.sipp(x.recv("INVITE") + x.reply(401, "Unauthorized", challenge % "aaaa") + x.recv("ACK")
-                       + x.recv("INVITE") + x.reply(401, "Unauthorized", challenge % "bbbb") + x.recv("ACK"), variables=())
+                       + x.recv("INVITE") + x.settle() + x.reply(401, "Unauthorized", challenge % "bbbb") + x.recv("ACK"), variables=(), extra=x.DEAF)
             d = b.driver("trunks=127.0.0.1:%d;user=alice" % s.port, "passwords=trunks", credentials=where)
             d.call(HELLO)
             result(d, result=k.REFUSED, code=401)

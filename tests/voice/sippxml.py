@@ -96,6 +96,15 @@ def pause(ms):
     return '<pause milliseconds="%d"/>\n' % ms
 
 
+def settle():
+    """Behind an answer to a challenge; with DEAF. When sipp has to repeat the challenge, the ACK is repeated as well, behind the next INVITE:
+    there it is unexpected, or stands for the ACK of the call."""
+    return pause(300)
+
+
+DEAF = ("-pause_msg_ign",)  # what comes during a pause is not looked at
+
+
 def use(*names):
     return '<Reference variables="%s"/>\n' % ",".join(names)
 
