@@ -234,10 +234,28 @@ void mms_turn(struct mms_bench *b)
 
 bool mms_wait(struct mms_bench *b, const uint32_t *figure, uint32_t want, int64_t limit_ms)
 {
-    int64_t until = mini_mono_ms() + limit_ms;
+    int64_t until = mini_mono_ms() + limit_ms + MMS_PAUSES_MS;
     while (*figure < want && mini_mono_ms() < until)
         mms_turn(b);
     return *figure >= want;
+}
+
+int64_t mms_wait_stat(struct mms_bench *b, const char *after, const char *key, int64_t want)
+{
+    int64_t until = mini_mono_ms() + MMS_PAUSES_MS, n;
+    for (;;) {
+        (void)sim_peer_ask(&b->sim, "stats");
+        n = sim_peer_number(&b->sim, after, key);
+        if (n >= want || mini_mono_ms() >= until)
+            return n;
+        mms_turn(b);
+    }
+}
+
+void mms_turn_for(struct mms_bench *b, int64_t ms)
+{
+    for (int64_t until = mini_mono_ms() + ms; mini_mono_ms() < until;)
+        mms_turn(b);
 }
 
 bool mms_send(struct mms_bench *b, uint32_t total, int64_t limit_ms)
@@ -271,5 +289,5 @@ bool mms_drain(struct mms_bench *b, int64_t within_ms)
     b->total = b->given;
     b->n_again = 0;
     b->in.desc->channel->drain(b->in.ch, mini_mono_ms() + within_ms);
-    return mms_wait(b, &b->in.n_drained, 1, within_ms + 2000);
+    return mms_wait(b, &b->in.n_drained, 1, within_ms);
 }

@@ -8,6 +8,8 @@
 #include "sim_peer.h"
 
 #define MMS_WORDS_MAX 40
+#define MMS_PAUSES_MS                                                                              \
+    6000             /* disk or CPU of a busy machine may stand still for 2 s, more than once */
 #define MMS_IMAGE 7u /* a handle that mini_media knows */
 
 struct mms_bench {
@@ -49,7 +51,12 @@ int mms_bench_start(struct mms_bench *b, struct cgw_diag *diag);
 void mms_turn(struct mms_bench *b); /* one round of everything */
 /* Sends `total` messages until each is settled. \return false when the time is over first. */
 bool mms_send(struct mms_bench *b, uint32_t total, int64_t limit_ms);
+/* Until a figure of ours is at least `want`. The limit is the usual time; what the machine may lose
+ * by pausing comes on top (MMS_PAUSES_MS). */
 bool mms_wait(struct mms_bench *b, const uint32_t *figure, uint32_t want, int64_t limit_ms);
+/* The same for a figure of the simulator; `after` may be NULL. \return the figure. */
+int64_t mms_wait_stat(struct mms_bench *b, const char *after, const char *key, int64_t want);
+void mms_turn_for(struct mms_bench *b, int64_t ms); /* to see that nothing more comes */
 /* Hands a request to the plugin as the listener would; the answer is in `reply`. */
 void mms_post(struct mms_bench *b, const char *content_type, const char *body, size_t len);
 bool mms_drain(struct mms_bench *b, int64_t within_ms);

@@ -258,9 +258,7 @@ static void recall(void)
               b.receipt_person[0],
           "and told as a final receipt (%s)", b.receipt_raw);
     b.total++;
-    int64_t until = mini_mono_ms() + 80; /* written, not yet answered */
-    while (mini_mono_ms() < until)
-        mms_turn(&b);
+    check(mms_wait_stat(&b, NULL, "submits", 2) == 2, "another one is written");
     b.in.desc->channel->cancel(b.in.ch, tokens + 1, 1);
     check(mms_wait(&b, &b.in.n_receipts, 2, 5000), "one on its way is recalled when it has a name");
     check(b.by_result[CGW_RES_ACCEPTED] == 2 && stat_of(&b, NULL, "cancels") == 2,
@@ -270,7 +268,7 @@ static void recall(void)
     (void)mms_wait(&b, &b.settled, 3, 5000);
     tokens[0] = 3;
     b.in.desc->channel->cancel(b.in.ch, tokens, 1);
-    check(mms_wait(&b, (uint32_t *)&b.in.counters[14], 1, 5000) && b.in.n_receipts == 3 &&
+    check(mms_wait(&b, &b.in.n_receipts, 3, 5000) && b.in.counters[14] == 1 &&
               b.receipt.result == CGW_RES_NOT_RECALLED,
           "too late is counted and said: its report decides");
     end(&b, true);
@@ -290,7 +288,10 @@ static void recall_accepted(void)
                                  {.size = sizeof asks[0], .peer_id = "tid:1"},
                                  {.size = sizeof asks[0], .peer_id = ""}};
         check(b.in.desc->channel->recall(b.in.ch, asks, 3) == 3, "all are taken");
-        (void)mms_wait(&b, &b.in.n_receipts, 1, i ? 5000 : 200);
+        if (i)
+            (void)mms_wait(&b, &b.in.n_receipts, 1, 5000);
+        else
+            mms_turn_for(&b, 200);
         check(b.in.n_receipts == (uint32_t)i && stat_of(&b, NULL, "cancels") == i,
               "a name is asked for once with the option, never without it");
         check(!i || (b.receipt.result == CGW_RES_RECALLED && !strcmp(b.receipt_id, b.last_id)),

@@ -90,7 +90,8 @@ static void expiry_within_the_window(void)
     struct mms_bench b;
     if (!begin(&b, NULL, NULL))
         return;
-    (void)sim_peer_ask(&b.sim, "set expect_expiry %lld", (long long)time(NULL) + 602);
+    /* ten minutes from the hand-over, which may come late: up to a minute more */
+    (void)sim_peer_ask(&b.sim, "set expect_expiry %lld", (long long)time(NULL) + 660);
     b.valid_for_ms = 600000;
     check(mms_send(&b, 5, 10000) && b.by_result[CGW_RES_ACCEPTED] == 5, "ten minutes are enough");
     b.valid_for_ms = 30000;
@@ -109,7 +110,8 @@ static void a_rate_is_kept(void)
     int64_t from = mini_mono_ms();
     check(mms_send(&b, 150, 10000), "150 messages go");
     int64_t took = mini_mono_ms() - from;
-    check(took > 1300 && took < 4000, "at 100 a second (%lld ms)", (long long)took);
+    /* the upper end leaves room for pauses of the machine: a rate that is not reached at all */
+    check(took > 1300 && took < 9000, "at 100 a second (%lld ms)", (long long)took);
     end(&b, true);
 }
 
@@ -134,8 +136,9 @@ static void urgent_has_room(void)
     if (!begin(&b, args, options))
         return;
     b.total = 50;
-    int64_t until = mini_mono_ms() + 300;
-    while (mini_mono_ms() < until)
+    for (int64_t until = mini_mono_ms() + MMS_PAUSES_MS;
+         (b.in.credit[CGW_LANE_BULK] != 0 || b.in.credit[CGW_LANE_URGENT] != 1) &&
+         mini_mono_ms() < until;)
         mms_turn(&b);
     check(b.in.credit[CGW_LANE_BULK] == 0 && b.in.credit[CGW_LANE_URGENT] == 1,
           "a stuck window leaves one place for urgent ones (%lld, %lld)",
@@ -191,9 +194,7 @@ static void drain_settles_the_open(void)
     if (!begin(&b, args, NULL))
         return;
     b.total = 4;
-    int64_t until = mini_mono_ms() + 300;
-    while (mini_mono_ms() < until)
-        mms_turn(&b);
+    check(mms_wait_stat(&b, "\"messages\"", "ambiguous", 4) == 4, "four are written");
     check(mms_drain(&b, 200), "the deadline is kept");
     check(b.by_result[CGW_RES_UNKNOWN] == 4, "what was written is UNKNOWN (%u)",
           b.by_result[CGW_RES_UNKNOWN]);
