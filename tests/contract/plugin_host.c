@@ -288,7 +288,8 @@ static void settles_each_message_once(void)
 static void gives_back_what_is_not_taken_in_time(void)
 {
     struct core *c = core_new();
-    const struct conf_pair o[] = {{"window", "2"}, {"delay_ms", "1500"}};
+    /* all are handed over before the first is answered, though the machine pauses for 2 s */
+    const struct conf_pair o[] = {{"window", "2"}, {"delay_ms", "4000"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
     for (uint32_t t = 1; t <= 20; t++)
         (void)hand_over(inst, t, CGW_LANE_BULK, t == 1 ? 60000 : 60);
@@ -306,9 +307,12 @@ static void keeps_order_and_urgent_first(void)
     struct core *c = core_new();
     const struct conf_pair o[] = {{"window", "4"}, {"delay_ms", "200"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
+    /* no result is taken, so none makes room, before the urgent one is there */
+    (void)pthread_mutex_lock(&c->lock);
     for (uint32_t t = 1; t <= 30; t++)
         (void)hand_over(inst, t, CGW_LANE_BULK, 60000);
     (void)hand_over(inst, 1000, CGW_LANE_URGENT, 60000);
+    (void)pthread_mutex_unlock(&c->lock);
     ok(wait_for(c, &c->n_results, 31), "all are answered", seen(c, &c->n_results));
     uint32_t urgent_at = 31, in_order = 1, last = 0;
     for (uint32_t i = 0; i < 31; i++) {
@@ -326,7 +330,8 @@ static void keeps_order_and_urgent_first(void)
 static void shares_credit_by_reservation(void)
 {
     struct core *c = core_new();
-    const struct conf_pair o[] = {{"window", "100"}, {"delay_ms", "1000"}};
+    /* longer than a pause between the two that give the same token */
+    const struct conf_pair o[] = {{"window", "100"}, {"delay_ms", "5000"}};
     struct plugin_instance *inst = open_instance(loopback, c, o, ARRAY_LEN(o));
     ok(instance_credit(inst, CGW_LANE_BULK) == 90 && instance_credit(inst, CGW_LANE_URGENT) == 100,
        "a tenth is kept for urgent", instance_credit(inst, CGW_LANE_BULK));
@@ -407,7 +412,7 @@ static void drains_and_gives_back(void)
     struct cgw_health h;
     instance_health(inst, &h);
     ok(h.up == 1 && h.window == 10, "health is asked on the loop", h.window_used);
-    instance_drain(inst, clock_mono_ms() + 1000);
+    instance_drain(inst, clock_mono_ms() + 4000); /* before the answers, after a pause */
     ok(!instance_drain_wait(inst), "drained before the deadline", 0);
     ok(seen(c, &c->n_results) == 30 && each_once(c, 1, 30) &&
            seen(c, &c->by_result[CGW_RES_NOT_SENT]) >= 20,
@@ -444,7 +449,8 @@ static void survives(const char *sin, uint32_t want_result,
         (void)wait_for(c, &c->n_results, 10);
     else
         (void)in_hand(inst, 10);
-    instance_drain(inst, clock_mono_ms());
+    /* only who never says drained meets the deadline */
+    instance_drain(inst, clock_mono_ms() + (strcmp(sin, "never_drained") ? 5000 : 0));
     int rc = instance_drain_wait(inst);
     struct cgw_health h;
     instance_health(inst,

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +49,7 @@ struct core {
     pthread_mutex_t lock;
     uint32_t times[TOKENS], by_result[16], n_results, n_inbound, n_replies, reply_status,
         n_documents, n_answers; /* answers: inbound that names our message */
+    atomic_uint at_results; /* calls that brought results, those that wait for the lock as well */
     uint64_t ack;
     bool refuse;
     char texts[64][160];
@@ -58,6 +60,7 @@ static void core_complete(void *ctx, struct plugin_instance *inst, const struct 
 {
     struct core *c = ctx;
     (void)inst;
+    atomic_fetch_add(&c->at_results, 1);
     (void)pthread_mutex_lock(&c->lock);
     for (uint32_t i = 0; i < n; i++) {
         c->times[r[i].token % TOKENS]++;
@@ -378,7 +381,8 @@ static void check_is_bounded(void)
     int64_t since = clock_mono_ms();
     instance_check(inst, &m, 1, &check);
     int64_t ms = clock_mono_ms() - since;
-    ok(check.code == CGW_EBUSY && ms <= ISOLATE_CHECK_MS + 1000, "a check that hangs is given up",
+    /* a bound there is: the room above it is for pauses of the machine */
+    ok(check.code == CGW_EBUSY && ms <= ISOLATE_CHECK_MS + 8000, "a check that hangs is given up",
        check.text, ms);
     int64_t until = clock_mono_ms() + WAIT_MS;
     while (lost_by("check", "hang") < 1 && clock_mono_ms() < until)
@@ -402,7 +406,9 @@ static void a_crash_is_no_hang(void)
     int pid = pid_of(inst);
     (void)pthread_mutex_lock(&c->lock);
     (void)hand_over(inst, 1); /* its result holds the loop up */
-    (void)nanosleep(&tick, NULL);
+    for (int64_t until = clock_mono_ms() + WAIT_MS;
+         !atomic_load(&c->at_results) && clock_mono_ms() < until;)
+        nap();
     (void)kill(pid, SIGABRT); /* as above */
     plain(&m, &part, 2);
     for (int64_t until = clock_mono_ms() + WAIT_MS;
@@ -561,9 +567,9 @@ static void refused_inbound_waits_and_the_next_is_refused(void)
     struct plugin_instance *inst = open_instance(loopback, "inbound", c, NULL, 0);
     int64_t until = clock_mono_ms() + WAIT_MS;
     c->refuse = true;
-    int rc = ask(inst, 1);
-    for (uint64_t id = 2; !rc && !seen(c, &c->n_replies) && clock_mono_ms() < until; id++) {
-        rc = ask(inst, id);
+    /* a full queue in front of a process that is slow (CGW_EBUSY) is none that the core refuses */
+    for (uint64_t id = 1; !seen(c, &c->n_replies) && clock_mono_ms() < until; id++) {
+        (void)ask(inst, id);
         nap();
     }
     ok(seen(c, &c->n_replies) && seen(c, &c->reply_status) == 503,
