@@ -55,6 +55,18 @@ enum verdict check_fail(char *why, const char *fmt, ...)
     return v;
 }
 
+static bool late; /* of the clause that runs in this process */
+
+enum verdict check_late(char *why, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    enum verdict v = say(why, fmt, ap, CHECK_FAIL);
+    va_end(ap);
+    late = true;
+    return v;
+}
+
 enum verdict check_skip(char *why, const char *fmt, ...)
 {
     va_list ap;
@@ -70,6 +82,7 @@ enum verdict check_skip(char *why, const char *fmt, ...)
 
 struct answer {
     int verdict;
+    bool late;
     char why[CHECK_WHY_MAX];
 };
 
@@ -77,6 +90,7 @@ static void child(const struct checker *c, const struct clause *clause, int fd)
 {
     struct answer a = {0};
     a.verdict = (int)clause->run(c, a.why);
+    a.late = late;
     ssize_t w = write(fd, &a, sizeof a);
     _exit(w == (ssize_t)sizeof a
               ? 0
@@ -131,7 +145,8 @@ static bool wait_end(pid_t pid, int ms, int *ret_status)
     return true;
 }
 
-static enum verdict run_clause(const struct checker *c, const struct clause *clause, char *why)
+static enum verdict try_clause(const struct checker *c, const struct clause *clause, bool *ret_late,
+                               char *why)
 {
     int fds[2], status = 0;
     struct answer a = {0};
@@ -161,7 +176,19 @@ static enum verdict run_clause(const struct checker *c, const struct clause *cla
     if (!answered || (ended && status))
         return ended_early(clause, status, ended ? 0 : limit_s, why);
     (void)snprintf(why, CHECK_WHY_MAX, "%s", a.why);
+    *ret_late = a.late;
     return (enum verdict)a.verdict;
+}
+
+static enum verdict run_clause(const struct checker *c, const struct clause *clause, char *why)
+{
+    bool was_late = true;
+    enum verdict v = CHECK_FAIL;
+    for (int i = 0; i < CHECK_TRIES && v == CHECK_FAIL && was_late; i++) {
+        was_late = false;
+        v = try_clause(c, clause, &was_late, why);
+    }
+    return v;
 }
 
 /* ---- options: given, or invented so that create() has something to work with

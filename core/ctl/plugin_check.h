@@ -35,6 +35,10 @@ struct checker {
 /* Why a clause failed; cut to CHECK_WHY_MAX. The verdict is returned so that `return
  * check_fail(why, …)` reads straight. */
 enum verdict check_fail(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
+/* The same for what was not there in time, of which a machine that stood still may be the cause:
+ * the clause is run again, CHECK_TRIES times in all, and fails when it fails each time. */
+enum verdict check_late(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
+#define CHECK_TRIES 3
 enum verdict check_skip(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
 
 /* Runs in a process of its own; must not depend on another clause. */

@@ -221,7 +221,7 @@ static enum verdict judge_settled(const struct core *c, const struct instance_st
                           (unsigned long long)st->double_completions,
                           (unsigned long long)st->unknown_tokens);
     if (st->unknown_by_host)
-        return check_fail(why, "%llu messages were never completed",
+        return check_late(why, "%llu messages were never completed",
                           (unsigned long long)st->unknown_by_host);
     if (st->bad_results)
         return check_fail(why, "%llu results break a limit or form",
@@ -239,6 +239,6 @@ enum verdict close_settled(struct core *c, struct plugin_instance *inst, uint32_
     (void)instance_free(inst);
     enum verdict v = judge_settled(c, &st, n, why);
     if (v == CHECK_PASS && rc)
-        v = check_fail(why, "drained() did not come by its deadline of %d ms", (int)drain_ms);
+        v = check_late(why, "drained() did not come by its deadline of %d ms", (int)drain_ms);
     return v;
 }
