@@ -59,7 +59,8 @@ static void nap(long ms)
 
 static void wait_count(atomic_uint *count, unsigned want)
 {
-    for (int i = 0; i < 4000 && atomic_load(count) < want; i++)
+    for (int i = 0; i < 10000 && atomic_load(count) < want;
+         i++) /* of a database that pauses, too */
         nap(2);
     cr_assert_eq(atomic_load(count), want);
 }
@@ -143,7 +144,7 @@ MAYBE_UNUSED static void person_of(const struct world *w, int i, char out[32])
 
 MAYBE_UNUSED static void wait_event(const struct world *w, int i, int kind)
 {
-    for (int k = 0; k < 800 && !events(w, i, kind); k++)
+    for (int k = 0; k < 2000 && !events(w, i, kind); k++)
         nap(10);
     cr_assert_eq(events(w, i, kind), 1, "contact %d, kind %d", i, kind);
 }

@@ -68,9 +68,10 @@ static void *late_intent(void *arg)
 static void wait_for_waiter(int32_t part)
 {
     struct timespec nap = {.tv_nsec = 5000000};
-    for (int i = 0; i < 1000; i++) {
-        if (number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test_protocol' "
-                   "AND wait_event_type = 'Lock' AND query LIKE '%%part_head%%'") > 0)
+    for (int i = 0; i < 2000; i++) {
+        if (number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                   "application_name = 'test_protocol' AND wait_event_type = 'Lock' AND query LIKE "
+                   "'%%part_head%%'") > 0)
             return;
         (void)nanosleep(&nap, NULL);
     }
@@ -353,7 +354,7 @@ Test(protocol, a_session_that_the_server_ended_is_a_lost_connection)
     int64_t pid = number_on(other, "SELECT pg_backend_pid()");
     cr_assert_eq(number("SELECT pg_terminate_backend(%" PRId64 ")::int4", pid), 1);
     for (int i = 0;
-         i < 200 && number("SELECT count(*) FROM pg_stat_activity WHERE pid = %" PRId64, pid); i++)
+         i < 2000 && number("SELECT count(*) FROM pg_stat_activity WHERE pid = %" PRId64, pid); i++)
         (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     cr_assert_eq(db_commit(other, &d), -ENOTCONN, "%s", d.text);
     OK(db_reopen(other, &d));

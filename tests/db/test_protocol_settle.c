@@ -205,7 +205,7 @@ Test(settle, asks_once_for_each_and_few_a_second_in_the_peers_spelling)
     int64_t began = clock_mono_ms();
     OK(outcome_ask_wave(&a, db, w.wave_id, &d));
     OK(outcome_ask_wave(&a, db, w.wave_id, &d));
-    cr_assert(asked.n == 25 || clock_mono_ms() - began >= 1000, "%u asked at once", asked.n);
+    cr_assert(asked.n <= 25 || clock_mono_ms() - began >= 1000, "%u asked at once", asked.n);
     for (int i = 0; i < 400 && asked.n < 59; i++) {
         OK(outcome_ask_wave(&a, db, w.wave_id, &d));
         nap(10);

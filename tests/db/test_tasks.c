@@ -138,15 +138,17 @@ static void settle(const struct world *w, int n)
     static struct task_end seen[256], again[256];
     int m = 0, k = 0;
     OK(store_tasks_ended(db, clock_utc_ms(), seen, ARRAY_LEN(seen), &m, &d));
+    for (int i = m; i-- > 0;) /* those of the tests beside this one are theirs to settle */
+        if (seen[i].part != w->part)
+            seen[i] = seen[--m];
     struct outcome_writer *o = start();
-    for (int i = 0; i < 400 && TASKS(w, "count(*) FILTER (WHERE settled)") < n; i++) {
+    for (int i = 0; i < 1000 && TASKS(w, "count(*) FILTER (WHERE settled)") < n; i++) {
         outcome_poke(o);
         nap(20);
     }
     cr_assert_eq(TASKS(w, "count(*) FILTER (WHERE settled)"), n);
     OK(store_tasks_settle(db, clock_utc_ms(), seen, m, again, &k, &d));
-    for (int i = 0; i < k; i++)
-        cr_assert_neq(again[i].part, w->part, "settled twice");
+    cr_assert_eq(k, 0, "settled twice");
     outcome_stop(o);
 }
 
@@ -174,7 +176,7 @@ Test(tasks, a_document_comes_with_its_accept_and_is_counted_on_its_day)
     cr_assert_eq(last_tally.included, 4, "%d", (int)last_tally.included);
     struct outcome_writer *o = start_pulled(&w); /* as after a restart */
     unsigned before = atomic_load(&n_tallies);
-    for (int i = 0; i < 400 && atomic_load(&n_tallies) == before; i++)
+    for (int i = 0; i < 2000 && atomic_load(&n_tallies) == before; i++)
         nap(10);
     outcome_stop(o);
     if (number(DAY_NUMBER) == day) { /* no midnight since */

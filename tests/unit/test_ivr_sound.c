@@ -215,7 +215,7 @@ static struct ivr_clips *open_store(uint64_t max_bytes, const char *command)
     struct ivr_clips_conf conf = {.workers = 2,
                                   .max_bytes = max_bytes,
                                   .command = command,
-                                  .timeout_ms = 2000,
+                                  .timeout_ms = 10000, /* a program may take that long to start */
                                   .media_size = media_size,
                                   .media_read = media_read};
     struct ivr_clips *s = NULL;
