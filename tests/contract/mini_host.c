@@ -42,8 +42,12 @@ static int64_t call_begin(void)
 static void call_end(struct cgw_inst *in, int64_t began_us)
 {
     int64_t took_us = clock_us(CLOCK_THREAD_CPUTIME_ID) - began_us;
-    if (took_us > in->longest_us)
+    if (took_us > in->longest_us) {
+        in->second_us = in->longest_us;
         in->longest_us = took_us;
+    } else if (took_us > in->second_us) {
+        in->second_us = took_us;
+    }
 }
 
 /* ---- services ---- */

@@ -64,8 +64,8 @@ void end(struct mms_bench *b, bool no_complaints)
     check(sim_peer_number(&b->sim, NULL, "echo_wrong") == 0, "transaction ids come back unchanged");
     mms_bench_close(b);
     check(b->in.violations == 0, "no promise is broken (%s)", b->in.violation);
-    check(b->in.longest_us < LONGEST_US, "no call takes its 10 ms of CPU (%lld us)",
-          (long long)b->in.longest_us);
+    check(b->in.second_us < LONGEST_US, "no two calls take 10 ms of CPU (%lld us, %lld us)",
+          (long long)b->in.longest_us, (long long)b->in.second_us);
 }
 
 int main(int argc, char **argv)
