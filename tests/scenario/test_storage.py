@@ -97,7 +97,7 @@ class Storage(harness.Field):
         finally:
             mend_it()
         self.assertTrue(self.until(self.gateway.is_ready), self.reasons())
-        funnel = self.complete(cmp, 60)
+        funnel = self.complete(cmp, 180)
         n = len(people)
         self.assertEqual((funnel["held"], funnel["submitted"], funnel["delivered"] + funnel["unknown"]), ({}, n, n), funnel)
         self.assertEqual([m for m in self.sim.messages() if m.taken != 1], [], "somebody got it twice")
