@@ -27,7 +27,7 @@ REACHED = {"sms": {"full", "no_mail", "no_mms", "clicks", "bounces"}, "mms": {"f
 HELD = {"sms": {"dnd.list": {"dnd"}}, "mms": {"dnd.list": {"dnd"}, "consent.missing": {"no_mms", "clicks", "bounces"}},
         "email": {"dnd.list": {"dnd"}, "address.none": {"no_mail"}}, "voice": {"dnd.list": {"dnd"}, "cap.period": {"full"}, "dnd.optout": {"clicks"}}}
 STEP_S = 8  # between two waves: each is over before the next begins, so that who has used up the cap is no chance
-BACK_S = 20  # longest wait for what comes back: click, bounce
+BACK_S = 40  # longest wait for what comes back: click, bounce
 
 WORDS = {
     "en": {

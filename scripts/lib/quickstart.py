@@ -65,6 +65,8 @@ RATE_PER_S = 900
 WINDOW = 50
 THROTTLED = 10  # per mille
 USUAL_DELAY = {"delay_min_ms": 5, "delay_max_ms": 40}
+# until it is killed: some 550 a second, so that half of the campaign lasts longer than a machine pauses
+FIRST_DELAY = {"delay_min_ms": 60, "delay_max_ms": 100}
 # while it is slow it refuses nothing: a lost refusal would leave a person in doubt for whom no receipt ever comes
 SLOW_DELAY = {"throttle_permille": 0, "delay_min_ms": 5000, "delay_max_ms": 5000}
 IN_DOUBT_MAX = 1000 + WINDOW  # unflushed results (1,000 rows or 50 ms) and what stands in the window
@@ -265,7 +267,7 @@ class Quickstart:
         self.watch(earlier, SETTLE_S)
         self.story.step("", self.story.say("earlier"), began)
         self.sim.ctl("reset")
-        self.sim.set(throttle_permille=THROTTLED, receipt_state="DELIVRD:98,UNDELIV:2", receipt_late_permille=20, receipt_late_ms=3000, receipt_early_permille=10,
+        self.sim.set(**FIRST_DELAY, throttle_permille=THROTTLED, receipt_state="DELIVRD:98,UNDELIV:2", receipt_late_permille=20, receipt_late_ms=3000, receipt_early_permille=10,
                      reorder_permille=50)
         audience = self.audience("sample %d" % run, people)
         began = time.monotonic()

@@ -193,14 +193,14 @@ class Process:
         if self.signal(signal.SIGTERM) and not self.wait_gone(timeout_s):
             polite = False
             self.signal(signal.SIGKILL)
-            self.wait_gone(5)
+            self.wait_gone(timeout_s)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.pid_path)
         return polite
 
     def kill(self):
         self.signal(signal.SIGKILL)
-        self.wait_gone(5)
+        self.wait_gone(20)
 
     def fail(self, what):
         raise StackError("%s %s; its log ends: %s" % (self.name, what, tail(self.log_path, 3).strip()), self.log_path)
@@ -397,7 +397,7 @@ class Simulator:
 
     def stop(self):
         self.close()
-        return self.process.stop(5)
+        return self.process.stop()
 
 
 Seen = collections.namedtuple("Seen", "dest key accepted refused ambiguous parts first_ms last_ms taken seen")

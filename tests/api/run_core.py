@@ -33,13 +33,14 @@ CLUSTER = None
 DB = None
 DAEMON = None
 FORMS = {"Content-Type": "application/json"}
+DEADLINE_MS = 3000  # of callbacks; longer than this machine pauses, so that an answer from another thread comes in time
 
 
 def setUpModule():
     global CLUSTER, DB, DAEMON
     CLUSTER = harness.Cluster()
     DB = CLUSTER.database()
-    DAEMON = harness.Daemon(DB, callback_deadline_ms=700)
+    DAEMON = harness.Daemon(DB, callback_deadline_ms=DEADLINE_MS)
 
 
 def tearDownModule():
@@ -166,9 +167,9 @@ class Access(Case):
 
     def test_a_key_expires_while_cached(self):
         key = DAEMON.key("routes:read")
-        DB.sql("UPDATE api_key SET expires_at = clock_timestamp() + interval '2 seconds' WHERE public_id = 'key_%s'" % key.split("_")[1])
-        self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200)
-        harness.wait_for("expiry", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401, 10)
+        DB.sql("UPDATE api_key SET expires_at = clock_timestamp() + interval '4 seconds' WHERE public_id = 'key_%s'" % key.split("_")[1])
+        self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200, "or this machine paused for four seconds")
+        harness.wait_for("expiry", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401)
 
     def test_a_revoked_key_stops_at_once_here(self):
         key = DAEMON.key("routes:read")
@@ -181,7 +182,7 @@ class Access(Case):
         key = DAEMON.key("routes:read")
         self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200)
         DB.sql("UPDATE api_key SET revoked_at = now() WHERE public_id = 'key_%s'" % key.split("_")[1])
-        harness.wait_for("revocation", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401, 12)
+        harness.wait_for("revocation", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401, 20)
 
     def test_rotating_replaces_the_secret(self):
         key = DAEMON.key("routes:read", "api-keys:write")
@@ -339,7 +340,7 @@ class BadInput(Case):
         conn.close()
 
     def test_a_huge_announcement_is_refused_before_the_body(self):
-        conn = socket.create_connection(("127.0.0.1", DAEMON.port), timeout=10)
+        conn = socket.create_connection(("127.0.0.1", DAEMON.port), timeout=30)
         key = DAEMON.key("api-keys:write")
         conn.sendall(b"POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n"
                      b"Authorization: Bearer " + key.encode() + b"\r\n\r\n")
@@ -347,7 +348,7 @@ class BadInput(Case):
         conn.close()
 
     def test_nobody_unknown_gets_a_body_taken(self):
-        conn = socket.create_connection(("127.0.0.1", DAEMON.port), timeout=10)
+        conn = socket.create_connection(("127.0.0.1", DAEMON.port), timeout=30)
         conn.sendall(b"PUT /api/v1/test/stream HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 9000000\r\n"
                      b"Authorization: Bearer cgk_00000000000000000000000000_" + b"a" * 43 + b"\r\nExpect: 100-continue\r\n\r\n")
         self.assertIn(b"401", conn.recv(100))
@@ -360,8 +361,8 @@ class BadInput(Case):
             self.fault(DAEMON.get("/api/v1/routes" + query), parameter, code)
 
     def test_slow_clients_are_dropped_and_hold_up_nobody(self):
-        d = harness.Daemon(DB, timeout_s=2)
-        slow = [socket.create_connection(("127.0.0.1", d.port), timeout=15) for _ in range(20)]
+        d = harness.Daemon(DB, timeout_s=4)  # longer than this machine pauses between a connection and its words
+        slow = [socket.create_connection(("127.0.0.1", d.port), timeout=30) for _ in range(20)]
         for i, s in enumerate(slow):
             s.sendall(b"POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\n" + (b"Content-Length: 10\r\n\r\n{" if i % 2 else b"Con"))
         self.assertEqual(d.get("/ready", local=False).status, 200)
@@ -370,7 +371,7 @@ class BadInput(Case):
             while s.recv(1000):
                 pass
             s.close()
-        self.assertLess(time.monotonic() - began, 12)
+        self.assertLess(time.monotonic() - began, 20)
         self.assertEqual(d.stop(), 0)
 
     def test_a_thousand_parallel_connections(self):
@@ -424,7 +425,7 @@ class Streams(Case):
         self.refused(self.put(b"abc", Content_Type="application/json"), 415, "media-type")
         self.refused(self.put(b"abc", Content_Encoding="br"), 415, "media-type")
         conn = socket.socket(socket.AF_UNIX)
-        conn.settimeout(10)
+        conn.settimeout(30)
         conn.connect(DAEMON.socket)
         conn.sendall(b"PUT /api/v1/test/stream HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 20000001\r\n\r\n")
         self.assertIn(b"413", conn.recv(100), "refused from the headers alone")
@@ -633,7 +634,7 @@ class Trouble(Case):
             self.assertEqual((ready.status, ready.json["reasons"]), (503, ["database: does not answer"]))
             self.refused(d.get("/api/v1/routes", key="cgk_00000000000000000000000000_" + "a" * 43), 503, "database-unavailable")
             cluster.start()
-            harness.wait_for("recovery", lambda: d.get("/ready", local=False).status == 200, 15)
+            harness.wait_for("recovery", lambda: d.get("/ready", local=False).status == 200)
             self.assertEqual(d.post("/api/v1/api-keys", {"name": "x", "scopes": ["routes:read"]}).status, 201)
         finally:
             code = d.stop()
@@ -648,7 +649,7 @@ class Trouble(Case):
         try:
             self.assertEqual(d.get("/ready", local=False).status, 503)
             cluster.start()
-            harness.wait_for("recovery", lambda: d.get("/ready", local=False).status == 200, 15)
+            harness.wait_for("recovery", lambda: d.get("/ready", local=False).status == 200)
         finally:
             code = d.stop()
             cluster.stop()
@@ -692,8 +693,8 @@ class Trouble(Case):
 
 
 class Callbacks(Case):
-    def call(self, path, body=b"hello", headers=None, method="POST"):
-        conn = http.client.HTTPConnection("127.0.0.1", DAEMON.info["callback_port"], timeout=20)
+    def call(self, path, body=b"hello", headers=None, method="POST", daemon=None):
+        conn = http.client.HTTPConnection("127.0.0.1", (daemon or DAEMON).info["callback_port"], timeout=20)
         try:
             conn.request(method, path, body=body, headers=headers or {}, encode_chunked="Transfer-Encoding" in (headers or {}))
             a = conn.getresponse()
@@ -711,10 +712,14 @@ class Callbacks(Case):
             self.assertEqual((status, body, headers["Content-Type"]), (202, b"later", "text/plain"))
 
     def test_no_answer_in_time_is_503(self):
-        began = time.monotonic()
-        status, _, headers = self.call("/cb/loop-a/never")
-        self.assertEqual((status, headers["Retry-After"]), (503, "5"))
-        self.assertTrue(0.6 < time.monotonic() - began < 5)
+        d = harness.Daemon(DB, callback_deadline_ms=700)
+        try:
+            began = time.monotonic()
+            status, _, headers = self.call("/cb/loop-a/never", daemon=d)
+            self.assertEqual((status, headers["Retry-After"]), (503, "5"))
+            self.assertTrue(0.6 < time.monotonic() - began < 10)
+        finally:
+            d.stop()
 
     def test_paths_methods_and_sizes(self):
         self.assertEqual(self.call("/cb/loop-a/nope")[0], 404)
@@ -735,7 +740,7 @@ class Callbacks(Case):
         self.assertEqual(self.call("/cb/loop-a/far")[0], 403)
 
     def test_many_wait_at_the_same_time(self):
-        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        with concurrent.futures.ThreadPoolExecutor(80) as pool:
             answers = list(pool.map(lambda i: self.call("/cb/loop-a/" + ("never" if i % 2 else "later"))[0], range(80)))
         self.assertEqual(sorted(set(answers)), [202, 503])
         self.assertEqual(answers.count(202), 40)
@@ -743,11 +748,10 @@ class Callbacks(Case):
     def test_connections_of_one_address_are_limited(self):
         d = harness.Daemon(DB, callback_per_ip=2)
         try:
-            held = [socket.create_connection(("127.0.0.1", d.info["callback_port"]), 5) for _ in range(3)]
+            held = [socket.create_connection(("127.0.0.1", d.info["callback_port"]), 20) for _ in range(3)]
             head = b"POST /cb/loop-a/fast HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
             answers = []
             for s in held:
-                s.settimeout(5)
                 try:
                     s.sendall(head)
                     answers.append(s.recv(100)[:12])
@@ -771,7 +775,7 @@ class SecureCallbacks(Case):
         cls.cert, cls.key = os.path.join(cls.dir, "cert.pem"), os.path.join(cls.dir, "key.pem")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost", "-keyout", cls.key, "-out", cls.cert], check=True, stderr=subprocess.DEVNULL, timeout=60)
-        cls.daemon = harness.Daemon(DB, callback_cert=cls.cert, callback_key=cls.key, callback_deadline_ms=700)
+        cls.daemon = harness.Daemon(DB, callback_cert=cls.cert, callback_key=cls.key, callback_deadline_ms=DEADLINE_MS)
 
     @classmethod
     def tearDownClass(cls):
@@ -791,11 +795,10 @@ class SecureCallbacks(Case):
         self.assertEqual(self.call("/cb/loop-a/fast?x=1", trusting), (200, b"0 /fast?x=1 5 hello"))
         for _ in range(5):
             self.assertEqual(self.call("/cb/loop-a/later", trusting), (202, b"later"))
-        self.assertEqual(self.call("/cb/loop-a/never", trusting)[0], 503)
 
     def test_many_wait_at_the_same_time_over_tls(self):
         trusting = ssl.create_default_context(cafile=self.cert)
-        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
             answers = list(pool.map(lambda i: self.call("/cb/loop-a/" + ("never" if i % 2 else "later"), trusting)[0], range(40)))
         self.assertEqual((answers.count(202), answers.count(503)), (20, 20))
 

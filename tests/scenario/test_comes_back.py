@@ -105,7 +105,7 @@ class ComesBack(harness.Field):
         return self.verdict(person, channel)["reason"]
 
     def becomes(self, person, channel, reason):
-        self.assertTrue(self.until(lambda: self.reason(person, channel) == reason, 20, 0.1),
+        self.assertTrue(self.until(lambda: self.reason(person, channel) == reason, 40, 0.1),
                         "%s is asked for: %s, not %s\n%s" % (channel, self.verdict(person, channel), reason, stack.tail(self.gateway.process.log_path, 10)))
 
     def called(self, person):

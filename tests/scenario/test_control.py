@@ -11,7 +11,7 @@ import harness
 
 WINDOW = 10
 QUIET = 50  # calendar.quiet in core/policy/reasons.def
-QUIET_S = 0.8  # how long nothing must happen to count as "stopped"; at the rates here dozens of messages would come in that time
+QUIET_S = 1.5  # how long nothing must happen to count as "stopped": longer than an intent lives; at the rates here dozens of messages would come in that time
 
 
 class Steered(harness.Field):
@@ -53,7 +53,7 @@ class Steered(harness.Field):
     def stands_still(self, at_most):
         """For QUIET_S nothing new, and no more than that in all. (Waiting for nothing has no event to wait for.)"""
         seen, since = self.unique(), time.monotonic()
-        end = since + 10
+        end = since + 20
         while time.monotonic() < since + QUIET_S:
             self.assertLess(time.monotonic(), end, "messages keep coming")
             if self.unique() != seen:
@@ -68,6 +68,11 @@ class Steered(harness.Field):
 
     def everybody_once(self, people):
         self.assertEqual(sorted((m.dest, m.taken) for m in self.sim.messages()), sorted((p.dest, 1) for p in people))
+
+    def got(self, people, lead):
+        """Who of them got the text in which this stands before the code."""
+        reached = self.reached()
+        return {p.dest for p in people if (p.dest, lead + str(p.code)) in reached}
 
     def contacts(self, cmp):
         return list(self.api.every("/api/v1/contacts?limit=500&campaign=" + cmp))
@@ -126,8 +131,7 @@ class Campaigns(Steered):
         again = self.campaign(people, text="again #7{{code}}")
         funnel = self.complete(again)
         self.assertEqual(funnel["held"], {"cap.period": len(reached)}, "who was not reached still has the whole cap")
-        second = {m.dest for m in self.sim.messages() if m.taken and m.key.startswith("7")}
-        self.assertEqual(second, {p.dest for p in people} - reached)
+        self.assertEqual(self.got(people, "7"), {p.dest for p in people} - reached)
 
     def test_cancel_before_anything_went_holds_everybody(self):
         people = self.consenting(20)
@@ -197,17 +201,17 @@ class Brakes(Steered):
         self.everybody_once(people)
 
     def test_a_route_paused_in_the_middle_is_waited_for(self):
-        people = self.consenting(120)
+        people = self.consenting(200)
         self.change_route(rate_per_s=self.RATE)
         cmp = self.campaign(people)
         self.goes(10)
         self.api.post("/api/v1/routes/%s/pause" % self.route_id)
-        # the route is part of what workers look at every 200 ms, and of a rate of 30 a second
-        self.stands_still(self.unique() + self.RATE)
+        # the route is part of what workers look at every 200 ms, and of a rate of 30 a second; the machine may pause for two
+        self.assertLess(self.stands_still(self.unique() + 3 * self.RATE), 200)
         self.waits_for(cmp, "route_down")
         self.change_route(rate_per_s=None)
         self.api.post("/api/v1/routes/%s/resume" % self.route_id)
-        self.assertEqual(self.complete(cmp)["submitted"], 120)
+        self.assertEqual(self.complete(cmp)["submitted"], 200)
         self.everybody_once(people)
 
     def test_a_paused_queue_keeps_its_lane_and_leaves_the_other(self):
@@ -248,7 +252,7 @@ class Caps(Steered):
         self.assertEqual(self.complete(self.campaign(people[:30]))["held"], {})
         second = self.campaign(people[15:], text="second #2{{code}}")
         self.assertEqual(self.complete(second)["held"], {"cap.period": 15})
-        self.assertEqual({m.dest for m in self.sim.messages() if m.taken and m.key.startswith("2") and m.key[1:] in {str(p.code) for p in people}}, {p.dest for p in people[30:]})
+        self.assertEqual(self.got(people, "2"), {p.dest for p in people[30:]})
         held = [r for r in self.contacts(second) if r["state"] == "held"]
         self.assertEqual({(r["reason"], r["rule"]) for r in held}, {("cap.period", cap)})
         self.assertEqual(self.contacts_in("contact_log", second, "x.verdict = 3"), {p.dest for p in people[15:30]})

@@ -20,7 +20,7 @@ class Mmsc(stack.Simulator):
         for knob, value in knobs.items():
             argv += ["--" + knob.replace("_", "-"), str(value)]
         self.process.spawn(self.prefix + argv)
-        if not stack.wait_until(lambda: os.path.exists(self.port_file), 20):
+        if not stack.wait_until(lambda: os.path.exists(self.port_file), stack.START_S):
             self.process.fail("does not start")
 
     def taken(self):
@@ -100,7 +100,7 @@ class Mms(harness.Field):
         self.addCleanup(self.mmsc.set, callback_auth="%s:%s" % (USER, PASSWORD))
         before = self.mmsc.stats()["mo_refused"]
         self.mmsc.ctl("mo +8613999999999 %s TD" % harness.SENDER)
-        self.assertTrue(self.until(lambda: self.mmsc.stats()["mo_refused"] == before + 1, 15), self.mmsc.stats())
+        self.assertTrue(self.until(lambda: self.mmsc.stats()["mo_refused"] == before + 1), self.mmsc.stats())
 
 
 if __name__ == "__main__":

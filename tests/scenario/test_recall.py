@@ -48,7 +48,7 @@ class TakesBack(Recall):
         self.addCleanup(self.api.call, "DELETE", "/api/v1/caps/" + cap, headers={"If-Match": self.api.ask("GET", "/api/v1/caps/" + cap).headers["ETag"]})
         cmp = self.campaign(people)
         self.accepted(cmp, 400)
-        self.assertTrue(self.until(lambda: self.sim.stats()["receipts_acked"] == self.sim.stats()["receipts_made"] == self.funnel(cmp)["delivered"], 20, 0.1))
+        self.assertTrue(self.until(lambda: self.sim.stats()["receipts_acked"] == self.sim.stats()["receipts_made"] == self.funnel(cmp)["delivered"], 30, 0.1))
         delivered = self.funnel(cmp)["delivered"]
         self.assertTrue(100 < delivered < 300, delivered)
         asked_before = self.metric("campgw_recalls_asked_total")
@@ -57,7 +57,7 @@ class TakesBack(Recall):
         self.assertEqual(self.cancels(), (400 - delivered, 400 - delivered, 0, 0))
         self.assertEqual(self.metric("campgw_recalls_asked_total") - asked_before, 400 - delivered)
         self.adds_up(cmp, submitted=400, delivered=delivered, recalled=400 - delivered)
-        self.complete(cmp, 20, ("cancelled",))
+        self.complete(cmp, 40, ("cancelled",))
         states = self.api.every("/api/v1/contacts?campaign=%s&state=recalled&limit=500" % cmp)
         self.assertEqual(len(list(states)), 400 - delivered)
         # the word of a peer that nothing was delivered gives no cap back
@@ -72,7 +72,7 @@ class TakesBack(Recall):
         cmp = self.campaign(people)
         self.accepted(cmp, 100)
         self.act(cmp, "cancel")
-        self.assertTrue(self.until(lambda: self.events(cmp, 15) == 100, 20, 0.1), self.cancels())
+        self.assertTrue(self.until(lambda: self.events(cmp, 15) == 100, 30, 0.1), self.cancels())
         self.restart(kill=True)
         time.sleep(5)  # a second for the parts, then some rounds
         self.assertEqual(self.cancels(), (100, 0, 100, 0))
@@ -81,7 +81,7 @@ class TakesBack(Recall):
     def test_what_comes_while_it_is_cancelled_is_taken_back_too(self):
         self.sim.set(delay_min_ms=400, delay_max_ms=800)
         self.addCleanup(self.sim.set, delay_min_ms=0, delay_max_ms=0)
-        people = self.consenting(600)
+        people = self.consenting(1200)  # a window of 100 each 0.6 s: six seconds are left
         cmp = self.campaign(people)
         self.goes(150)
         self.act(cmp, "cancel")
@@ -110,7 +110,7 @@ class Killed(Recall):
         cmp = self.campaign(people)
         self.accepted(cmp, n)
         self.act(cmp, "cancel")
-        self.assertTrue(self.until(lambda: self.cancels()[0] >= 60, 20, 0.01), self.cancels())
+        self.assertTrue(self.until(lambda: self.cancels()[0] >= 60, 30, 0.01), self.cancels())
         self.gateway.kill()
         before = self.cancels()[0]
         self.assertLess(before, n, "it was through already: the test proves little")

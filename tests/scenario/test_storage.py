@@ -84,8 +84,8 @@ class Storage(harness.Field):
         self.assertTrue(self.until(lambda: self.unique() > RATE // 2, 30), "it does not begin")
         break_it()
         try:
-            self.assertTrue(self.until(lambda: why in self.reasons(), 20, 0.1), "/ready says: %r\n%s" % (self.reasons(), stack.tail(self.gateway.process.log_path, 10)))
-            self.assertTrue(self.until(self.stands_still, 20, 0), "messages go out whose results cannot be stored")
+            self.assertTrue(self.until(lambda: why in self.reasons(), 30, 0.1), "/ready says: %r\n%s" % (self.reasons(), stack.tail(self.gateway.process.log_path, 10)))
+            self.assertTrue(self.until(self.stands_still, 30, 0), "messages go out whose results cannot be stored")
             self.assertLess(self.unique(), len(people))
             self.assertEqual(self.api.ask("GET", "/health").status, 200)
             change = self.api.ask("POST", "/api/v1/audiences", {"name": "while it cannot write"})
@@ -96,8 +96,8 @@ class Storage(harness.Field):
             self.assertLess(len(self.log()[since:].splitlines()), 200, "the log is flooded")
         finally:
             mend_it()
-        self.assertTrue(self.until(self.gateway.is_ready, 20), self.reasons())
-        funnel = self.complete(cmp, 60)
+        self.assertTrue(self.until(self.gateway.is_ready), self.reasons())
+        funnel = self.complete(cmp, 180)
         n = len(people)
         self.assertEqual((funnel["held"], funnel["submitted"], funnel["delivered"] + funnel["unknown"]), ({}, n, n), funnel)
         self.assertEqual([m for m in self.sim.messages() if m.taken != 1], [], "somebody got it twice")
