@@ -46,16 +46,17 @@ static CGW_PRINTF(2, 0) enum verdict say(char *why, const char *fmt, va_list ap,
     return v;
 }
 
+static bool late; /* what the clause that runs in this process said last */
+
 enum verdict check_fail(char *why, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     enum verdict v = say(why, fmt, ap, CHECK_FAIL);
     va_end(ap);
+    late = false;
     return v;
 }
-
-static bool late; /* of the clause that runs in this process */
 
 enum verdict check_late(char *why, const char *fmt, ...)
 {

@@ -108,7 +108,7 @@ class Runner:
         self.args, self.build = args, build
         self.out = os.path.join(build.dir, "test")
         self.cases, self.prefix, self.slower, self.model_env = [], "", 1, {}
-        self.alive = set()
+        self.alive, self.ended = set(), False
         self.pauses, self.again, self.began = pauses.Pauses(), [], time.monotonic()
         shutil.rmtree(os.path.join(self.out, "logs"), ignore_errors=True)
         os.makedirs(os.path.join(self.out, "logs"), exist_ok=True)
@@ -155,20 +155,22 @@ class Runner:
         words = ["scripts/test", level, "-k", name.split("  ")[0]]
         return " ".join("'%s'" % w if re.search(r"[^A-Za-z0-9_./:-]", w) else w for w in words)
 
-    def program(self, level, name, argv, env=None, cwd=None):
-        return self.judged(lambda: self.program_once(level, name, argv, env, cwd))
+    def program(self, level, name, argv, env=None, cwd=None, afresh=None):
+        return self.judged(lambda: self.program_once(level, name, argv, env, cwd), afresh)
 
-    def judged(self, ask):
+    def judged(self, ask, afresh=None):
         """Its cases. A failure while the machine stood still is no verdict: then it is asked once more. What a sanitizer finds is one at any time."""
         began = time.monotonic()
         cases = ask()
         failed = next((c for c in cases if c.outcome == "failed"), None)
         paused = failed and self.pauses.longest(began)
-        if not paused or self.prefix or len(self.again) == AGAIN_MAX:
+        if not paused or self.ended or self.slower > 1 or len(self.again) >= AGAIN_MAX:
             return cases
         self.again.append("%s, while the %s stood still for %.1f s: %s" % (failed.name, paused[1], paused[0], failed.why.replace("\n", " | ")))
         if os.path.exists(failed.log):
             os.replace(failed.log, failed.log + ".paused")
+        if afresh:
+            afresh()
         return ask()
 
     def program_once(self, level, name, argv, env, cwd):
@@ -232,6 +234,7 @@ class Runner:
                 for cases in [r.result() for r in results]:
                     self.cases += cases
             except KeyboardInterrupt:  # the pool would wait for those in hand, and run the others
+                self.ended = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 for child in list(self.alive):
                     self.end(child, politely=True)
@@ -315,13 +318,16 @@ class Runner:
             cluster.start()
             try:
                 stack.Gateway(stack.Programs(self.build.dir, self.build.stage), os.path.join(where, "gw"), cluster, database="model").setup()
-                for i, _ in enumerate(names):
+                def database(i):
+                    cluster.sql("DROP DATABASE IF EXISTS t%d WITH (FORCE)" % i, database="postgres")
                     cluster.sql("CREATE DATABASE t%d TEMPLATE model" % i, database="postgres")
+                for i, _ in enumerate(names):
+                    database(i)
 
                 def job(i, name):
                     argv = self.pytap(os.path.join(ROOT, name)) if name.endswith(".py") else self.build.command(name, *(self.criterion_filter() if "/test_" in name else []))
                     return self.program("db", name, argv, {"CAMPGW_TEST_DB": cluster.conninfo("campgw", "t%d" % i),
-                                                           "CAMPGW_TEST_OWNER_DB": cluster.conninfo("campgw_owner", "t%d" % i)})
+                                                           "CAMPGW_TEST_OWNER_DB": cluster.conninfo("campgw_owner", "t%d" % i)}, afresh=lambda: database(i))
                 self.together([lambda i=i, n=n: job(i, n) for i, n in enumerate(names)])
             finally:
                 cluster.stop("immediate")

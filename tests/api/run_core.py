@@ -33,7 +33,7 @@ CLUSTER = None
 DB = None
 DAEMON = None
 FORMS = {"Content-Type": "application/json"}
-DEADLINE_MS = 3000  # of callbacks; longer than this machine pauses, so that an answer from another thread comes in time
+DEADLINE_MS = 3000  # of callbacks; longer than a machine pauses, so that an answer from another thread comes in time
 
 
 def setUpModule():
@@ -168,7 +168,7 @@ class Access(Case):
     def test_a_key_expires_while_cached(self):
         key = DAEMON.key("routes:read")
         DB.sql("UPDATE api_key SET expires_at = clock_timestamp() + interval '4 seconds' WHERE public_id = 'key_%s'" % key.split("_")[1])
-        self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200, "or this machine paused for four seconds")
+        self.assertEqual(DAEMON.get("/api/v1/routes", key=key).status, 200, "or a machine paused for four seconds")
         harness.wait_for("expiry", lambda: DAEMON.get("/api/v1/routes", key=key).status == 401)
 
     def test_a_revoked_key_stops_at_once_here(self):
@@ -361,7 +361,7 @@ class BadInput(Case):
             self.fault(DAEMON.get("/api/v1/routes" + query), parameter, code)
 
     def test_slow_clients_are_dropped_and_hold_up_nobody(self):
-        d = harness.Daemon(DB, timeout_s=4)  # longer than this machine pauses between a connection and its words
+        d = harness.Daemon(DB, timeout_s=4)  # longer than a machine pauses between a connection and its words
         slow = [socket.create_connection(("127.0.0.1", d.port), timeout=30) for _ in range(20)]
         for i, s in enumerate(slow):
             s.sendall(b"POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\n" + (b"Content-Length: 10\r\n\r\n{" if i % 2 else b"Con"))

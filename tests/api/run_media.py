@@ -267,7 +267,7 @@ class Forms(unittest.TestCase):
 
     def test_who_is_slow_or_goes_away_leaves_nothing_and_holds_up_nobody(self):
         before, body = self.kept(), form(part(JPEG + bytes(100000)))
-        d = harness.Daemon(db, plugins=os.environ.get("CAMPGW_PLUGIN_DIR", "."), optout=os.path.join(harness.ROOT, "conf", "optout.conf"), timeout_s=4)  # longer than this machine pauses
+        d = harness.Daemon(db, plugins=os.environ.get("CAMPGW_PLUGIN_DIR", "."), optout=os.path.join(harness.ROOT, "conf", "optout.conf"), timeout_s=4)  # longer than a machine pauses
         head = "POST /api/v1/media HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n" % (B, len(body))
         slow = []
         for i in range(10):

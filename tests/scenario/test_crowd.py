@@ -19,7 +19,7 @@ import stack
 ALONE = "ten thousand connections"  # no other test beside it (scripts/lib/testrun.py)
 
 IDLE = 10000
-TIMEOUT_S = 4  # longer than this machine pauses: who asks properly is in time
+TIMEOUT_S = 4  # longer than a machine pauses: who asks properly is in time
 UPLOAD_BYTES = 1 << 30 if os.environ.get("CAMPGW_LONG") else 50 << 20
 CONNECTIONS = 512
 CONNECTION_BYTES = 20 << 10  # 16 KiB of the library's pool, and what hangs on it

@@ -19,7 +19,7 @@ LARGE, LARGE_PEOPLE = 4, 1280
 
 class Fair(harness.Field):
     # For all messages at once: a wave whose route takes nothing rests for a second, in which hundreds of turns pass, so a message centre that pauses would decide who is served last
-    instance = {"window": 8000}
+    instance = {"window": 10000}
 
     @classmethod
     def setUpClass(cls):

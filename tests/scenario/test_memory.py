@@ -19,7 +19,18 @@ BASE = 16 << 20
 DECIDED_ROW = 2048
 IN_FLIGHT = 2048
 UPLOAD = 16 << 20
-REMEMBERED = 1048576 * 72
+
+
+def page_bytes():
+    """What a single touched byte takes of the memory."""
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as f:
+            return 2 << 20 if "[always]" in f.read() else 4096
+    except OSError:
+        return 4096
+
+
+REMEMBERED = min(1048576 * 72, 6 * WINDOW * page_bytes())  # of those that are accepted here, each on a page of its own
 FORMULA = BASE + REMEMBERED + DISPATCHERS * CHUNK_ROWS * DECIDED_ROW + 2 * WINDOW * IN_FLIGHT + UPLOAD
 
 
