@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define CHAINS 8192u
-#define SERVED_PER_S                                                                               \
-    4u /* messages a second that one of those at once is good for, when only they are limited */
+#define STEP_UNLIMITED_MS 10 /* between those whom a domain without a limit put off */
+#define TOOK_OF_LATE 8       /* messages that the mean goes by, about */
 #define STANDARD_PER_S 100
 #define STANDARD_MOST 10u
 
@@ -167,6 +167,7 @@ struct email_domain *email_domains_get(struct email_domains *d, const char *name
                                .filled_ms = now_ms,
                                .used_ms = now_ms,
                                .backoff_ms = EMAIL_BACKOFF_FIRST_MS,
+                               .took_ms = EMAIL_TOOK_MS,
                                .next = *chain};
     (void)snprintf(e->name, sizeof e->name, "%s", name);
     e->tokens = burst(e);
@@ -200,24 +201,48 @@ int64_t email_domain_take(struct email_domain *e, int64_t now_ms)
     return 0;
 }
 
+/* Between two messages, where so many are under way at once; 0 without a limit. */
+static double step_by_most(const struct email_domain *e)
+{
+    return e->limit.most ? e->took_ms / e->limit.most : 0;
+}
+
+static double step_by_rate(const struct email_domain *e)
+{
+    return e->limit.per_s > 0 ? 1000 / e->limit.per_s : 0;
+}
+
+/* ahead: who must be served first, beyond what can be served at once */
+static double wait_for(double ahead, double step_ms)
+{
+    return ahead > 0 ? ahead * step_ms : 0;
+}
+
 int64_t email_domain_outlook(const struct email_domain *e, int64_t now_ms)
 {
     if (e->spared_until_ms > now_ms)
         return e->spared_until_ms;
-    if (e->limit.most && e->waiting >= e->limit.most * SERVED_PER_S)
-        return INT64_MAX;
-    if (!(e->limit.per_s > 0))
-        return now_ms;
     double tokens = e->tokens + (double)(now_ms - e->filled_ms) * e->limit.per_s / 1000;
-    double ahead = e->waiting + 1 - (tokens > burst(e) ? burst(e) : tokens);
-    return ahead > 0 ? now_ms + (int64_t)(ahead * 1000 / e->limit.per_s) : now_ms;
+    double mine = e->waiting + 1.0;
+    double by_rate = wait_for(mine - (tokens > burst(e) ? burst(e) : tokens), step_by_rate(e));
+    double by_most = wait_for(mine + e->active - e->limit.most, step_by_most(e));
+    return now_ms + (int64_t)(by_rate > by_most ? by_rate : by_most);
 }
 
-void email_domain_done(struct email_domain *e, bool ok, int64_t now_ms)
+double email_took(double mean_ms, int64_t took_ms)
+{
+    double mean = mean_ms + ((double)took_ms - mean_ms) / TOOK_OF_LATE;
+    return mean > 1 ? mean : 1;
+}
+
+void email_domain_done(struct email_domain *e, bool ok, int64_t took_ms, int64_t now_ms)
 {
     e->active--;
     e->used_ms = now_ms;
-    if (ok && e->spared_until_ms <= now_ms)
+    if (!ok)
+        return;
+    e->took_ms = email_took(e->took_ms, took_ms);
+    if (e->spared_until_ms <= now_ms)
         e->backoff_ms = EMAIL_BACKOFF_FIRST_MS;
 }
 
@@ -232,10 +257,9 @@ void email_domain_spare(struct email_domain *e, int64_t now_ms)
 
 int64_t email_domain_book(struct email_domain *e, int64_t now_ms)
 {
-    double per_s = e->limit.per_s > 0 ? e->limit.per_s
-                   : e->limit.most    ? (double)(e->limit.most * SERVED_PER_S)
-                                      : 100;
-    int64_t step_ms = (int64_t)(1000 / per_s) + 1;
+    double by_rate = step_by_rate(e), by_most = step_by_most(e);
+    double step = by_rate > by_most ? by_rate : by_most;
+    int64_t step_ms = (int64_t)(step > 0 ? step : STEP_UNLIMITED_MS) + 1;
     int64_t from = e->spared_until_ms > now_ms ? e->spared_until_ms : now_ms;
     if (e->booked_ms < from)
         e->booked_ms = from;

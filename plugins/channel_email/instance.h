@@ -49,7 +49,7 @@ struct email_job {
     struct email_job *next;
     uint64_t token;
     uint32_t lane;
-    int64_t submit_before_ms, not_after_utc_ms;
+    int64_t submit_before_ms, not_after_utc_ms, begun_ms;
     struct email_domain *domain;
     char id[EMAIL_ID_LEN + 1], from[330], to[260];
     struct compose_mail mail;
@@ -77,6 +77,8 @@ struct email_channel {
     /* messages */
     struct email_job *waiting[CGW_LANES], **waiting_end[CGW_LANES];
     uint32_t n_waiting, n_sending, n_free; /* n_free: connections that could begin now */
+    uint32_t n_blocked;                    /* wait for their domain, not for a connection */
+    double took_ms;                        /* a message on its connection, of late */
     size_t held_bytes;
     atomic_bool posted; /* on_ended has been asked for */
     /* the route */

@@ -112,7 +112,10 @@ static void ended_one(struct email_channel *e, struct email_job *j)
         e->host->count(e->inst, C_UNSURE, 1);
         break;
     }
-    email_domain_done(j->domain, j->smtp.end == SMTP_TAKEN, e->host->now_mono_ms());
+    int64_t now = e->host->now_mono_ms(), took = now - j->begun_ms;
+    if (j->smtp.end == SMTP_TAKEN)
+        e->took_ms = email_took(e->took_ms, took);
+    email_domain_done(j->domain, j->smtp.end == SMTP_TAKEN, took, now);
     e->host->complete(e->inst, &r, 1);
     e->n_sending--;
     email_free_job(j);

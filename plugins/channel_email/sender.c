@@ -11,14 +11,27 @@
 #include <string.h>
 
 #define SETTLE_EARLY_MS 100 /* before the drain's deadline */
+#define AHEAD_MS 500        /* see window_now() */
+
+/* A message has a second from its intent to the wire. So beyond those on connections only as many
+ * are asked for as connections begin in half of it, at the pace of late: what waits longer would go
+ * back for nothing, and what waits when the process is killed is in doubt. Who waits for his domain
+ * while a connection is free is in nobody's way. */
+static uint32_t window_now(const struct email_channel *e)
+{
+    uint32_t connections = e->smtp.connections;
+    double most = e->n_blocked + connections + 1 + connections * (double)AHEAD_MS / e->took_ms;
+    return most < e->window ? (uint32_t)most : e->window;
+}
 
 static void tell_credit(struct email_channel *e)
 {
-    uint32_t held = e->n_waiting + e->n_sending, reserve = e->window > 1 ? (e->window + 9) / 10 : 0;
+    uint32_t window = window_now(e), reserve = window > 1 ? (window + 9) / 10 : 0;
+    uint32_t held = e->n_waiting + e->n_sending;
     bool room = e->up && !e->draining && e->held_bytes < EMAIL_HELD_BYTES;
     for (uint32_t lane = 0; lane < CGW_LANES; lane++) {
         uint32_t used = held + (lane == CGW_LANE_URGENT ? 0 : reserve);
-        e->host->credit(e->inst, lane, room && e->window > used ? e->window - used : 0);
+        e->host->credit(e->inst, lane, room && window > used ? window - used : 0);
     }
 }
 
@@ -145,6 +158,7 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
         if (when > 0) {
             int64_t first = when < j->submit_before_ms ? when : j->submit_before_ms;
             again = first < again ? first : again;
+            e->n_blocked += e->n_free > 0;
             at = &j->next;
             continue;
         }
@@ -154,11 +168,12 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
             continue;
         j->domain->waiting--;
         j->smtp.bytes = compose_bytes(&j->mail);
+        j->begun_ms = now;
         if (smtp_pool_send(e->pool, &j->smtp)) {
             e->n_sending++;
             e->n_free--;
         } else { /* only while the pool is being stopped */
-            email_domain_done(j->domain, false, now);
+            email_domain_done(j->domain, false, 0, now);
             settle(e, j->token, CGW_RES_NOT_SENT, 0, 0, "the channel is stopping");
             email_free_job(j);
         }
@@ -190,6 +205,7 @@ static void turn(struct email_channel *e)
         email_send_probe(e);
     bool more = blobs_step(e->blobs);
     e->n_free = e->pool ? smtp_pool_resting(e->pool) : 0;
+    e->n_blocked = 0;
     int64_t a = pump_lane(e, CGW_LANE_URGENT, now), b = pump_lane(e, CGW_LANE_BULK, now);
     a = more ? now + 1 : a;
     tell_credit(e);
@@ -370,6 +386,7 @@ int email_start(struct email_channel *e)
     int rc = e->pool ? smtp_pool_start(e->pool) : -ENOMEM;
     if (rc)
         return rc;
+    e->took_ms = EMAIL_TOOK_MS;
     (void)snprintf(e->why, sizeof e->why, "connecting for the first time");
     email_send_probe(e);
     tell_credit(e);

@@ -144,7 +144,7 @@ Test(email_rules, a_rate_is_kept_over_time)
         again = email_domain_take(e, now);
         if (again == 0) {
             sent++;
-            email_domain_done(e, true, now);
+            email_domain_done(e, true, 0, now);
         } else {
             cr_assert_gt(again, now);
             now = again;
@@ -161,7 +161,7 @@ Test(email_rules, no_more_than_most_at_once)
     cr_assert_eq(email_domain_take(e, 0), 0);
     cr_assert_eq(email_domain_take(e, 0), 0);
     cr_assert_eq(email_domain_take(e, 0), INT64_MAX);
-    email_domain_done(e, true, 1);
+    email_domain_done(e, true, 0, 1);
     cr_assert_eq(email_domain_take(e, 1), 0);
     email_domains_free(d);
 }
@@ -187,7 +187,7 @@ Test(email_rules, back_off_doubles_counts_a_wave_once_and_ends_with_success)
     cr_assert_eq(email_domain_take(e, now) - now, EMAIL_BACKOFF_MAX_MS);
     now += EMAIL_BACKOFF_MAX_MS;
     cr_assert_eq(email_domain_take(e, now), 0);
-    email_domain_done(e, true, now);
+    email_domain_done(e, true, 0, now);
     email_domain_spare(e, now);
     cr_assert_eq(email_domain_take(e, now) - now, EMAIL_BACKOFF_FIRST_MS);
     email_domains_free(d);
@@ -206,6 +206,31 @@ Test(email_rules, those_who_are_put_off_come_back_one_after_the_other)
     for (int i = 0; i < 100000; i++)
         last = email_domain_book(e, 0);
     cr_assert_eq(last, EMAIL_BOOKED_MAX_MS);
+    email_domains_free(d);
+}
+
+/* A rate that is never reached says nothing: what messages took of late does. */
+Test(email_rules, who_is_put_off_comes_back_at_the_pace_of_late)
+{
+    struct email_domains *d = domains("*=1000/s:4");
+    struct email_domain *e = email_domains_get(d, "slow.example", 0);
+    int64_t now = 0;
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(email_domain_take(e, now), 0);
+        now += 2000;
+        email_domain_done(e, true, 2000, now); /* so 4 at once are 2 a second */
+    }
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(email_domain_take(e, now), 0);
+    e->waiting = 1;
+    int64_t next = email_domain_outlook(e, now) - now;
+    cr_assert(next >= 950 && next <= 1000, "the second of two waits for %d ms", (int)next);
+    int64_t first = email_domain_book(e, now), second = email_domain_book(e, now);
+    cr_assert(second - first >= 490 && second - first <= 501, "%d", (int)(second - first));
+    for (int i = 0; i < 100; i++)
+        e->took_ms = email_took(e->took_ms, 0);
+    cr_assert_eq(e->took_ms, 1);
+    cr_assert_leq(email_domain_outlook(e, now) - now, 1, "as the rate says");
     email_domains_free(d);
 }
 
