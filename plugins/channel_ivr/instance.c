@@ -11,8 +11,9 @@
 
 #define REOPEN_MS 5000      /* when the SIP port is taken */
 #define DRAIN_MARGIN_MS 100 /* before the deadline: time to tell that all is settled */
-#define QUEUE_MIN 4u        /* messages taken ahead of their call, or two seconds' calls: what is */
-#define QUEUE_SECONDS 2u    /* decided late is decided on what is true then */
+/* Of calls that wait for their moment, so many as are dialled in that time: a message has a second
+ * from its decision to the wire, and one that waits longer goes back for nothing. */
+#define AHEAD_MS 500u
 
 int64_t ivr_now_ms(const struct ivr_chan *ch)
 {
@@ -41,19 +42,21 @@ static uint32_t less(uint32_t a, uint32_t b)
     return a > b ? a - b : 0;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static void tell_credit(struct ivr_chan *ch)
 {
     uint32_t calls = ch->opt.calls, reserve = calls * ch->opt.urgent_percent / 100;
-    uint32_t queue =
-        ch->opt.cps * QUEUE_SECONDS > QUEUE_MIN ? ch->opt.cps * QUEUE_SECONDS : QUEUE_MIN;
+    uint32_t queue = (ch->opt.cps * AHEAD_MS + 999) / 1000, waiting = atomic_load(&ch->waiting);
     uint32_t room = less(calls, atomic_load(&ch->in_hand));
-    uint32_t ahead = less(queue, atomic_load(&ch->waiting));
     if (!atomic_load(&ch->trunk_up) || atomic_load(&ch->draining))
         room = 0;
-    uint32_t bulk = less(room, reserve), urgent = room;
-    ch->host->credit(ch->inst, CGW_LANE_BULK, bulk < ahead ? bulk : ahead);
-    ch->host->credit(ch->inst, CGW_LANE_URGENT,
-                     urgent < ahead + QUEUE_MIN ? urgent : ahead + QUEUE_MIN);
+    ch->host->credit(ch->inst, CGW_LANE_BULK, least(less(room, reserve), less(queue, waiting)));
+    /* dialled first, whatever waits: as many again */
+    ch->host->credit(ch->inst, CGW_LANE_URGENT, least(room, less(2 * queue, waiting)));
 }
 
 static void on_credit(void *arg)
