@@ -10,7 +10,9 @@
 
 #define CHAINS 8192u
 #define STEP_UNLIMITED_MS 10 /* between those whom a domain without a limit put off */
-#define TOOK_OF_LATE 8       /* messages that the mean goes by, about */
+#define STEP_BY_MOST_MAX_MS                                                                        \
+    1000               /* a domain that is slow for a while must not be idle for long afterwards */
+#define TOOK_OF_LATE 8 /* messages that the mean goes by, about */
 #define STANDARD_PER_S 100
 #define STANDARD_MOST 10u
 
@@ -60,7 +62,8 @@ static bool read_limit(const char *text, struct email_limit *ret)
     *ret = (struct email_limit){0};
     if (*text != ':') {
         ret->per_s = strtod(text, &end);
-        if (end == text || !(ret->per_s > 0 && ret->per_s <= 100000) || strncmp(end, "/s", 2) != 0)
+        if (end == text || !(ret->per_s >= 0.001 && ret->per_s <= 100000) ||
+            strncmp(end, "/s", 2) != 0)
             return false;
         end += 2;
     }
@@ -80,10 +83,11 @@ int email_domains_limit(struct email_domains *d, const char *word, char *why, si
     struct email_limit limit;
     if (!eq || eq == word || (size_t)(eq - word) >= EMAIL_DOMAIN_LEN ||
         !read_limit(eq + 1, &limit)) {
-        (void)snprintf(why, why_size,
-                       "\"%.60s\" is no limit; write DOMAIN=RATE/s:MOST, as gmail.com=20/s:5 "
-                       "(rate to 100000, most to 1000, either may be left out, * = all others)",
-                       word);
+        (void)snprintf(
+            why, why_size,
+            "\"%.60s\" is no limit; write DOMAIN=RATE/s:MOST, as gmail.com=20/s:5 "
+            "(rate 0.001 to 100000, most to 1000, either may be left out, * = all others)",
+            word);
         return CGW_EINVAL;
     }
     if (eq - word == 1 && *word == '*') {
@@ -220,13 +224,12 @@ static double wait_for(double ahead, double step_ms)
 
 int64_t email_domain_outlook(const struct email_domain *e, int64_t now_ms)
 {
-    if (e->spared_until_ms > now_ms)
-        return e->spared_until_ms;
+    int64_t from = e->spared_until_ms > now_ms ? e->spared_until_ms : now_ms;
     double tokens = e->tokens + (double)(now_ms - e->filled_ms) * e->limit.per_s / 1000;
     double mine = e->waiting + 1.0;
     double by_rate = wait_for(mine - (tokens > burst(e) ? burst(e) : tokens), step_by_rate(e));
     double by_most = wait_for(mine + e->active - e->limit.most, step_by_most(e));
-    return now_ms + (int64_t)(by_rate > by_most ? by_rate : by_most);
+    return from + (int64_t)(by_rate > by_most ? by_rate : by_most);
 }
 
 double email_took(double mean_ms, int64_t took_ms)
@@ -258,6 +261,8 @@ void email_domain_spare(struct email_domain *e, int64_t now_ms)
 int64_t email_domain_book(struct email_domain *e, int64_t now_ms)
 {
     double by_rate = step_by_rate(e), by_most = step_by_most(e);
+    if (by_most > STEP_BY_MOST_MAX_MS)
+        by_most = STEP_BY_MOST_MAX_MS;
     double step = by_rate > by_most ? by_rate : by_most;
     int64_t step_ms = (int64_t)(step > 0 ? step : STEP_UNLIMITED_MS) + 1;
     int64_t from = e->spared_until_ms > now_ms ? e->spared_until_ms : now_ms;

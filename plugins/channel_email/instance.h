@@ -79,6 +79,7 @@ struct email_channel {
     uint32_t n_waiting, n_sending, n_free; /* n_free: connections that could begin now */
     uint32_t n_blocked;                    /* wait for their domain, not for a connection */
     double took_ms;                        /* a message on its connection, of late */
+    int64_t moved_ms;                      /* when one began or ended last */
     size_t held_bytes;
     atomic_bool posted; /* on_ended has been asked for */
     /* the route */

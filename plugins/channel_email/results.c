@@ -113,8 +113,9 @@ static void ended_one(struct email_channel *e, struct email_job *j)
         break;
     }
     int64_t now = e->host->now_mono_ms(), took = now - j->begun_ms;
-    if (j->smtp.end == SMTP_TAKEN)
+    if (j->smtp.end == SMTP_TAKEN || (double)took > e->took_ms) /* a quick no opens no window */
         e->took_ms = email_took(e->took_ms, took);
+    e->moved_ms = now;
     email_domain_done(j->domain, j->smtp.end == SMTP_TAKEN, took, now);
     e->host->complete(e->inst, &r, 1);
     e->n_sending--;

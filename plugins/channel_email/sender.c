@@ -11,26 +11,31 @@
 #include <string.h>
 
 #define SETTLE_EARLY_MS 100 /* before the drain's deadline */
-#define AHEAD_MS 500        /* see window_now() */
+#define AHEAD_MS 500.0      /* see window_at() */
+#define URGENT_SHARE 10     /* one in so many is kept for the urgent lane */
 
 /* A message has a second from its intent to the wire. So beyond those on connections only as many
  * are asked for as connections begin in half of it, at the pace of late: what waits longer would go
  * back for nothing, and what waits when the process is killed is in doubt. Who waits for his domain
- * while a connection is free is in nobody's way. */
-static uint32_t window_now(const struct email_channel *e)
+ * while a connection is free is in nobody's way. The share of the urgent lane comes on top. */
+static uint32_t window_at(const struct email_channel *e, double took_ms)
 {
-    uint32_t connections = e->smtp.connections;
-    double most = e->n_blocked + connections + 1 + connections * (double)AHEAD_MS / e->took_ms;
+    uint32_t connections = e->smtp.connections, urgent = connections / URGENT_SHARE + 1;
+    double most = e->n_blocked + connections + urgent + 1 + connections * AHEAD_MS / took_ms;
     return most < e->window ? (uint32_t)most : e->window;
 }
 
 static void tell_credit(struct email_channel *e)
 {
-    uint32_t window = window_now(e), reserve = window > 1 ? (window + 9) / 10 : 0;
-    uint32_t held = e->n_waiting + e->n_sending;
+    /* a smarthost that stands still is not as fast as it was; who is urgent does not wait for it to
+     * move again */
+    double still = e->n_free ? 0 : (double)(e->host->now_mono_ms() - e->moved_ms);
     bool room = e->up && !e->draining && e->held_bytes < EMAIL_HELD_BYTES;
     for (uint32_t lane = 0; lane < CGW_LANES; lane++) {
-        uint32_t used = held + (lane == CGW_LANE_URGENT ? 0 : reserve);
+        bool urgent = lane == CGW_LANE_URGENT;
+        uint32_t window = window_at(e, !urgent && still > e->took_ms ? still : e->took_ms);
+        uint32_t reserve = urgent || window < 2 ? 0 : (window + URGENT_SHARE - 1) / URGENT_SHARE;
+        uint32_t used = e->n_waiting + e->n_sending + reserve;
         e->host->credit(e->inst, lane, room && window > used ? window - used : 0);
     }
 }
@@ -144,7 +149,11 @@ static int64_t obstacle(struct email_channel *e, struct email_job *j, int64_t no
         give_back(j, CGW_RES_REFUSED_RETRY, "a medium cannot be read");
         return -1;
     }
-    return e->n_free ? email_domain_take(j->domain, now) : j->submit_before_ms;
+    if (!e->n_free)
+        return j->submit_before_ms;
+    int64_t when = email_domain_take(j->domain, now);
+    e->n_blocked += when > 0;
+    return when;
 }
 
 /* Sends what can be sent. \return when to look again, INT64_MAX: when something ends. */
@@ -158,7 +167,6 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
         if (when > 0) {
             int64_t first = when < j->submit_before_ms ? when : j->submit_before_ms;
             again = first < again ? first : again;
-            e->n_blocked += e->n_free > 0;
             at = &j->next;
             continue;
         }
@@ -168,7 +176,7 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
             continue;
         j->domain->waiting--;
         j->smtp.bytes = compose_bytes(&j->mail);
-        j->begun_ms = now;
+        j->begun_ms = e->moved_ms = now;
         if (smtp_pool_send(e->pool, &j->smtp)) {
             e->n_sending++;
             e->n_free--;
@@ -205,6 +213,7 @@ static void turn(struct email_channel *e)
         email_send_probe(e);
     bool more = blobs_step(e->blobs);
     e->n_free = e->pool ? smtp_pool_resting(e->pool) : 0;
+    email_collect(e); /* whoever is free now has left his domain */
     e->n_blocked = 0;
     int64_t a = pump_lane(e, CGW_LANE_URGENT, now), b = pump_lane(e, CGW_LANE_BULK, now);
     a = more ? now + 1 : a;
@@ -375,7 +384,8 @@ void email_cancel(struct email_channel *e, const uint64_t *tokens, uint32_t n)
         }
         e->waiting_end[lane] = at;
     }
-    tell_credit(e);
+    if (!e->drained)
+        turn(e);
 }
 
 /* ---- life ---- */
@@ -387,6 +397,7 @@ int email_start(struct email_channel *e)
     if (rc)
         return rc;
     e->took_ms = EMAIL_TOOK_MS;
+    e->moved_ms = e->host->now_mono_ms();
     (void)snprintf(e->why, sizeof e->why, "connecting for the first time");
     email_send_probe(e);
     tell_credit(e);

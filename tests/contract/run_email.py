@@ -428,6 +428,17 @@ class Domains(Case):
             back = [r for r in d.results(100) if r["result"] != ACCEPTED]
             self.assertLess(len(back), 40, "few, and only when the machine pauses: %s" % back[:3])
 
+    def test_a_smarthost_that_stands_still_is_given_little(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        server = self.tiny(answer=lambda verb, arg, s: (gate.wait(60), None)[1] if verb == "DOT" else None)
+        d = self.driver(port=server.port, connections=2)
+        d.do("send", to="p%d@a.example", parts=[{"role": "text", "body": "A text.\n"}], n=100, submit_ms=1000, patience_ms=6000)
+        taken = d.event("sent")["n"]
+        self.assertLess(taken, 22, "two are under way, and nobody else can begin")
+        gate.set()
+        self.assertEqual({r["result"] for r in d.results(taken)}, {ACCEPTED, NOT_SENT})
+
     def test_a_domain_that_asks_for_it_is_spared_alone(self):
         server = self.tiny(answer=lambda verb, arg, s: "421 4.7.28 Rate limited" if verb == "RCPT" and "busy" in arg else None)
         d = self.driver(port=server.port)
