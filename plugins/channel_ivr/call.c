@@ -149,7 +149,7 @@ void ivr_call_settle(struct ivr_call *c, const struct cgw_result *r)
     }
     ivr_list_remove(list_of(c), c);
     if (c->state < IVR_DIALLING)
-        (void)atomic_fetch_sub(&ch->waiting, 1);
+        (void)atomic_fetch_sub(&ch->waiting[c->lane], 1);
     if (c->leg)
         ch->hung_up_ms = ivr_now_ms(ch);
     c->leg = ivr_leg_free(c->leg);

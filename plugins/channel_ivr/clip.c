@@ -120,6 +120,13 @@ static void wait_for(struct ivr_clip *c, struct ivr_clip_wait *w)
     c->last_waiter = &w->next;
 }
 
+static void load(struct ivr_clips *s, int more)
+{
+    s->stats.waiting += (uint32_t)more;
+    if (s->conf.load)
+        s->conf.load(s->conf.ctx, s->stats.waiting);
+}
+
 struct ivr_clip *ivr_clip_get(struct ivr_clips *s, const struct ivr_source *source,
                               struct ivr_clip_wait *wait)
 {
@@ -136,7 +143,7 @@ struct ivr_clip *ivr_clip_get(struct ivr_clips *s, const struct ivr_source *sour
         c = s->stats.waiting < IVR_CLIP_JOBS ? add(s, &k, hash) : NULL;
         if (!c)
             return NULL;
-        s->stats.waiting++;
+        load(s, 1);
         ivr_clip_make(c);
     }
     unlink_idle(s, c);
@@ -175,7 +182,7 @@ void ivr_clip_put(struct ivr_clip *c)
 void ivr_clip_made(struct ivr_clip *c)
 {
     struct ivr_clips *s = c->store;
-    s->stats.waiting--;
+    load(s, -1);
     c->bytes += 2ull * c->sound.n;
     s->stats.bytes += 2ull * c->sound.n;
     c->state = c->sound.n > 0 ? IVR_CLIP_READY : IVR_CLIP_FAILED;

@@ -19,6 +19,8 @@ struct ivr_clips_conf {
     int64_t timeout_ms;  /* of one text */
     int64_t (*media_size)(uint64_t media);
     int64_t (*media_read)(uint64_t media, int64_t offset, void *out, size_t n);
+    void (*load)(void *ctx, uint32_t waiting); /* NULL-safe: so many are to be made now */
+    void *ctx;
 };
 
 /* What a clip is made of. */

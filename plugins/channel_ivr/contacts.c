@@ -135,8 +135,12 @@ void ivr_health_update(struct ivr_chan *ch)
                            .links = ch->opt.n_trunks,
                            .window = ch->opt.calls,
                            .window_used = ch->n_active};
+    uint32_t cps = 0;
     for (uint32_t i = 0; ch->sip && i < ch->opt.n_trunks; i++)
-        h.links_up += ivr_trunk_is_up(&ch->opt.trunks[i], ivr_now_ms(ch));
+        if (ivr_trunk_is_up(&ch->opt.trunks[i], ivr_now_ms(ch))) {
+            h.links_up++;
+            cps += ch->opt.trunks[i].cps;
+        }
     h.up = h.links_up > 0;
     say_why(ch, h.text, sizeof h.text);
     (void)pthread_mutex_lock(&ch->lock);
@@ -144,7 +148,7 @@ void ivr_health_update(struct ivr_chan *ch)
                                                                       : ch->host->now_utc_ms();
     ch->health = h;
     (void)pthread_mutex_unlock(&ch->lock);
-    atomic_store(&ch->trunk_up, h.up);
+    atomic_store(&ch->cps_up, cps);
     look_after_rest(ch);
     ivr_tell_credit(ch);
 }

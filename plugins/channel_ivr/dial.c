@@ -56,7 +56,7 @@ static void next_trunk(struct ivr_call *c)
     ivr_list_remove(&ch->active, c);
     ivr_trunk_release(c);
     c->state = IVR_READY;
-    (void)atomic_fetch_add(&ch->waiting, 1);
+    (void)atomic_fetch_add(&ch->waiting[c->lane], 1);
     ivr_list_add_first(&ch->ready[c->lane], c);
     ivr_count(ch, IVR_C_FAILED_OVER, 1);
     ivr_dial_kick(ch);
@@ -278,7 +278,7 @@ static void dial(struct ivr_call *c, int trunk)
     ivr_list_remove(&ch->ready[c->lane], c);
     ivr_list_add(&ch->active, c);
     c->state = IVR_DIALLING;
-    (void)atomic_fetch_sub(&ch->waiting, 1);
+    (void)atomic_fetch_sub(&ch->waiting[c->lane], 1);
     c->dialled_ms = ivr_now_ms(ch);
     c->rang_ms = 0;
     int err = own_timer(c) ? invite(c) : ENOMEM;

@@ -11,9 +11,7 @@
 
 #define REOPEN_MS 5000      /* when the SIP port is taken */
 #define DRAIN_MARGIN_MS 100 /* before the deadline: time to tell that all is settled */
-/* Of calls that wait for their moment, so many as are dialled in that time: a message has a second
- * from its decision to the wire, and one that waits longer goes back for nothing. */
-#define AHEAD_MS 500u
+#define AHEAD_MS 500u       /* see tell_credit() */
 
 int64_t ivr_now_ms(const struct ivr_chan *ch)
 {
@@ -47,16 +45,27 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* A message has a second from its intent to the wire. So only as many are asked for as are dialled
+ * in half of it, and one beyond the voices that speak: what waits longer would go back for nothing.
+ */
 static void tell_credit(struct ivr_chan *ch)
 {
     uint32_t calls = ch->opt.calls, reserve = calls * ch->opt.urgent_percent / 100;
-    uint32_t queue = (ch->opt.cps * AHEAD_MS + 999) / 1000, waiting = atomic_load(&ch->waiting);
-    uint32_t room = less(calls, atomic_load(&ch->in_hand));
-    if (!atomic_load(&ch->trunk_up) || atomic_load(&ch->draining))
-        room = 0;
-    ch->host->credit(ch->inst, CGW_LANE_BULK, least(less(room, reserve), less(queue, waiting)));
-    /* dialled first, whatever waits: as many again */
-    ch->host->credit(ch->inst, CGW_LANE_URGENT, least(room, less(2 * queue, waiting)));
+    uint32_t queue = (atomic_load(&ch->cps_up) * AHEAD_MS + 999) / 1000;
+    uint32_t speaking = atomic_load(&ch->speaking);
+    uint32_t voices = speaking ? less(ch->opt.tts_workers + 1, speaking) : UINT32_MAX;
+    uint32_t room = atomic_load(&ch->draining) ? 0 : less(calls, atomic_load(&ch->in_hand));
+    uint32_t bulk = less(queue, atomic_load(&ch->waiting[CGW_LANE_BULK]));
+    uint32_t urgent = less(queue, atomic_load(&ch->waiting[CGW_LANE_URGENT]));
+    ch->host->credit(ch->inst, CGW_LANE_BULK, least(least(bulk, voices), less(room, reserve)));
+    ch->host->credit(ch->inst, CGW_LANE_URGENT, least(urgent, room));
+}
+
+static void on_load(void *ctx, uint32_t waiting)
+{
+    struct ivr_chan *ch = ctx;
+    atomic_store(&ch->speaking, waiting);
+    ivr_tell_credit(ch);
 }
 
 static void on_credit(void *arg)
@@ -187,7 +196,9 @@ static void run_start(struct ivr_task *t)
 int ivr_op_start(void *arg)
 {
     struct ivr_chan *ch = arg;
-    struct ivr_clips_conf clips = {.workers = ch->opt.tts_workers,
+    struct ivr_clips_conf clips = {.load = on_load,
+                                   .ctx = ch,
+                                   .workers = ch->opt.tts_workers,
                                    .max_bytes = ch->opt.prompt_cache_bytes,
                                    .command = ch->opt.tts_command,
                                    .timeout_ms = ch->opt.tts_timeout_ms,
@@ -226,7 +237,7 @@ uint32_t ivr_op_submit(void *arg, const struct cgw_message *msgs, uint32_t n)
         if (!c)
             break;
         (void)atomic_fetch_add(&ch->in_hand, 1);
-        (void)atomic_fetch_add(&ch->waiting, 1);
+        (void)atomic_fetch_add(&ch->waiting[c->lane], 1);
         c->task.run = run_call;
         ivr_loop_post(&c->task);
         taken++;

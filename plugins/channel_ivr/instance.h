@@ -113,8 +113,10 @@ struct ivr_chan {
     struct ivr_options opt;
     bool started;
     /* both threads */
-    atomic_uint in_hand, waiting; /* messages taken; of them not yet dialled */
-    atomic_bool trunk_up, credit_posted, draining;
+    atomic_uint in_hand, waiting[CGW_LANES]; /* messages taken; of them not yet dialled */
+    atomic_uint speaking;                    /* prompts to be made */
+    atomic_uint cps_up;                      /* of the trunks that are up; 0: none is */
+    atomic_bool credit_posted, draining;
     pthread_mutex_t lock;
     struct cgw_health health; /* under lock */
     /* libre thread */
