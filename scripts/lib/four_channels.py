@@ -180,6 +180,11 @@ class Books:
         log = {g["channel"]: g for g in self.api.get("/api/v1/campaigns/%s/funnel?by=wave,channel" % cmp)["groups"]}
         return {c: Count(log[c], r, set(r) - self.expected(c), self.expected(c) - set(r), {a for a, n in r.items() if n > 1}) for c, r in self.reached().items()}
 
+    def over(self, cmp, channel):
+        """The wave by this channel: everybody in it was held or sent to."""
+        log = self.counts(cmp)[channel].log
+        return sum(log["held"].values()) + log["submitted"] == len(self.rows)
+
     def mms_bytes(self):
         """Of all that the MMSC took."""
         return self.mmsc.stats()["media_bytes"] - self.bytes_before
@@ -204,6 +209,32 @@ class Books:
         """{key: people} of this campaign, as the telephones counted it."""
         ours = self.expected("voice")
         return collections.Counter(keys for number, _, _, keys in others.phones.calls() if number in ours)
+
+
+class Gate:
+    """Opens the queue of a channel when the wave before is over, however slow this machine is: who has used up the cap, has pressed 9 or clicked
+    before the next wave is no chance."""
+
+    def __init__(self, api, book):
+        self.api, self.book, self.left = api, book, list(zip(CHANNELS, CHANNELS[1:]))
+        self.queues = {r["channel"]: "/api/v1/queues/%s.bulk/" % r["id"] for r in api.every("/api/v1/routes?limit=500")}
+        for _, channel in self.left:
+            self.turn(channel, "pause")
+
+    def turn(self, channel, verb):
+        self.api.call("POST", self.queues[channel] + verb, quiet=True)
+
+    def may_open(self, cmp):
+        """The channel whose turn it is, or None."""
+        before, channel = self.left[0] if self.left else (None, None)
+        return channel if before and self.book.over(cmp, before) else None
+
+    def opened(self):
+        self.left.pop(0)
+
+    def open_all(self):
+        for _, channel in self.left:
+            self.turn(channel, "resume")
 
 
 def tell(story, book, others, cmp, data):
@@ -247,6 +278,15 @@ def tell_back(story, book, others, cmp):
     story.check(ones == pressed["1"] > 0 and nines == pressed["9"] > 0, story.say("four.keys", pressed["1"], ones, pressed["9"], nines))
 
 
+def next_wave(gate, cmp, began):
+    channel = gate.may_open(cmp)
+    clicks = gate.book.of("clicks")[0]
+    late = time.monotonic() > began + len(CHANNELS) * STEP_S + BACK_S  # a click that does not come is told by tell()
+    if channel and (channel != "voice" or late or set(gate.book.verdicts(clicks).values()) == {"dnd.optout"}):
+        gate.turn(channel, "resume")
+        gate.opened()
+
+
 def run(quickstart, number):
     """The second story of scripts/quickstart: rules, campaign, proof."""
     api, story, others = quickstart.api, quickstart.story, quickstart.peers
@@ -258,9 +298,13 @@ def run(quickstart, number):
     # refusals at random belong to the first story
     quickstart.sim.set(throttle_permille=0, receipt_late_permille=0, receipt_state="DELIVRD:1")
     book = Books(api, quickstart.sim, others, rows)
+    gate = Gate(api, book)
     began = time.monotonic()
-    cmp = campaign(api, "four channels %d" % number, rows, data)
-    quickstart.watch([cmp], 150)
+    try:
+        cmp = campaign(api, "four channels %d" % number, rows, data)
+        quickstart.watch([cmp], 150, lambda _: next_wave(gate, cmp, began))
+    finally:
+        gate.open_all()
     story.step("campaign", cmp, began)
     tell(story, book, others, cmp, data)
     return cmp

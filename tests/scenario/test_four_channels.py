@@ -31,29 +31,21 @@ class FourChannels(harness.Field):
     @classmethod
     def route(cls, **more):
         four_channels.routes(cls.api, with_sms=True)
-        cls.routes = {r["channel"]: r["id"] for r in cls.api.get("/api/v1/routes")["data"]}
-
-    def queue(self, channel, verb):
-        self.api.post("/api/v1/queues/%s.bulk/%s" % (self.routes[channel], verb))
 
     def begin(self, number, without=()):
         rows = [p for p in four_channels.people(number) if p.group not in without]
         four_channels.rules(self.api, rows)
         book = four_channels.Books(self.api, self.sim, self.peers, rows)
-        for channel in four_channels.CHANNELS[1:]:
-            self.queue(channel, "pause")
+        self.gate = four_channels.Gate(self.api, book)
         return book, four_channels.campaign(self.api, "four channels %d" % number, rows, four_channels.picture(number))
 
-    def over(self, book, cmp, channel):
-        log = book.counts(cmp)[channel].log
-        return sum(log["held"].values()) + log["submitted"] == len(book.rows)
-
     def one_by_one(self, book, cmp):
-        """Channels whose queues may be opened. Each wave is over before the next begins, however slow the machine is: who has used up the cap, and
-        who has pressed 9 before the mail to him is decided, is no chance."""
-        for before, channel in zip(four_channels.CHANNELS, four_channels.CHANNELS[1:]):
-            self.assertTrue(self.until(self.patient(lambda: self.over(book, cmp, before)), OVER_S), "the wave by %s does not end: %s" % (before, book.counts(cmp)))
+        """Channels whose queues may be opened, each when the wave before is over."""
+        while self.gate.left:
+            channel = self.until(self.patient(lambda: self.gate.may_open(cmp)), OVER_S)
+            self.assertTrue(channel, "a wave does not end: %s" % book.counts(cmp))
             yield channel
+            self.gate.opened()
 
     def slow(self, channel=None):
         self.peers.mmsc.set(delay_ms=self.SLOW_MS["mms"] if channel == "mms" else 0)
@@ -63,7 +55,7 @@ class FourChannels(harness.Field):
         """SIGKILL when the wave by this channel has reached half of its people; the other half then comes as fast as ever."""
         people, came = len(book.expected(channel)), lambda: sum((book.sources[channel].reached() - book.before[channel]).values())
         self.slow(channel)
-        self.queue(channel, "resume")
+        self.gate.turn(channel, "resume")
         self.assertTrue(self.until(lambda: came() >= people // 2, 60, 0.01), "the wave by %s does not come" % channel)
         self.gateway.kill()
         self.slow()
@@ -90,7 +82,7 @@ class FourChannels(harness.Field):
             if channel == "voice":
                 self.assertTrue(self.until(lambda: set(book.verdicts(clicks).values()) == {"dnd.optout"}, 60), book.verdicts(clicks))
                 self.assertTrue(self.until(lambda: book.verdicts(bounces)["email"] == "dnd.bounce", 60), book.verdicts(bounces))
-            self.queue(channel, "resume")
+            self.gate.turn(channel, "resume")
         self.complete(cmp, 150)
         self.same_on_both_sides(book, cmp)
         said, pressed = book.answers(cmp), book.pressed(self.peers)
