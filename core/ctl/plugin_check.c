@@ -68,6 +68,15 @@ enum verdict check_late(char *why, const char *fmt, ...)
     return v;
 }
 
+enum verdict check_within(char *why, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    enum verdict v = say(why, fmt, ap, CHECK_FAIL);
+    va_end(ap);
+    return v;
+}
+
 enum verdict check_skip(char *why, const char *fmt, ...)
 {
     va_list ap;

@@ -39,6 +39,8 @@ enum verdict check_fail(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
  * the clause is run again, CHECK_TRIES times in all, and fails when it fails each time. */
 enum verdict check_late(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
 #define CHECK_TRIES 3
+/* Words around a reason that another one gave: whether it was late stays as that one said. */
+enum verdict check_within(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
 enum verdict check_skip(char *why, const char *fmt, ...) CGW_PRINTF(2, 3);
 
 /* Runs in a process of its own; must not depend on another clause. */

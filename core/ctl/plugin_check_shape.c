@@ -81,7 +81,7 @@ static enum verdict media_vanish(const struct checker *k, char *why)
         uint32_t n = instance_submit(inst, &m, 1);
         (void)wait_for(&c, &c.n_results, n, 300);
         if (close_settled(&c, inst, n, DRAIN_MS, inner) != CHECK_PASS)
-            return check_fail(why, "the media handle vanishes %s: %.200s", stages[i].when, inner);
+            return check_within(why, "the media handle vanishes %s: %.200s", stages[i].when, inner);
         if (atomic_load(&sabotage.media_reads) && c.last[1] == CGW_RES_ACCEPTED)
             return check_fail(why, "the media handle vanishes %s: sent without it", stages[i].when);
     }
@@ -191,7 +191,7 @@ static enum verdict life_with(const struct checker *k, const char *key, const ch
     (void)wait_for(&c, &c.n_results, handed, 30);
     return close_settled(&c, inst, handed, DRAIN_MS, inner) == CHECK_PASS
                ? CHECK_PASS
-               : check_fail(why, "option %s = \"%.40s\": %.200s", key, value, inner);
+               : check_within(why, "option %s = \"%.40s\": %.200s", key, value, inner);
 }
 
 static enum verdict longest_text(const struct checker *k, const struct cgw_option *o, char *why)
@@ -325,7 +325,7 @@ static enum verdict hostile_requests(const struct checker *k, char *why)
         if (!wait_for(&c, &c.n_replies, asked, REQUEST_MS)) {
             instance_stats(inst, &st);
             (void)instance_free(inst);
-            return check_fail(why, "%s %s: %u of %u hostile requests were not answered in %d s",
+            return check_late(why, "%s %s: %u of %u hostile requests were not answered in %d s",
                               k->plugin->desc.routes[route].method,
                               k->plugin->desc.routes[route].path, st.http_outstanding, asked,
                               REQUEST_MS / 1000);
