@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 
-NOTED_S = 1.0
+NOTED_S = 0.5
 
 
 class Pauses:

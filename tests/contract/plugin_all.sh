@@ -14,7 +14,7 @@ export CAMPGW_PLUGIN_HOST
 # Renumbers the inner streams, so that together they are one. A plugin's own process has no environment and so no file for reports: a
 # race that ends it is a crash to whoever started it, one while it ends anyway stands on stderr only.
 run() {
-    out=$(timeout "${CGW_TEST_TIMEOUT_S:-200}" "$@" 2>"$errors")
+    out=$(timeout "${CGW_TEST_TIMEOUT_S:-400}" "$@" 2>"$errors")
     rc=$?
     plan=$(printf '%s\n' "$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
     seen=$(printf '%s\n' "$out" | grep -c -E '^(not )?ok ')

@@ -506,7 +506,7 @@ int main(int argc, char **argv)
         return 2;
     }
     rogue = p;
-    (void)alarm(90); /* whatever hangs */
+    (void)alarm(300); /* whatever hangs */
     host_metrics_register();
     never_loses_a_wake();
     settles_each_message_once();

@@ -762,7 +762,7 @@ int main(int argc, char **argv)
                       "usage: plugin_isolated HOSTILE.so HOSTILE_V2.so LOOPBACK.so TASK.so\n");
         return 2;
     }
-    (void)alarm(110); /* whatever hangs */
+    (void)alarm(300); /* whatever hangs */
     (void)signal(SIGPIPE, SIG_IGN);
     log_set_level(LOG_L_ERROR);
     host_metrics_register();

@@ -10,7 +10,7 @@ export CAMPGW_PLUGIN_HOST
 if [ "$1" = --one ]; then # file of its words, arguments of the checker: exit status of the checker in FILE.status
     said=$2
     shift 2
-    timeout "${CGW_TEST_TIMEOUT_S:-240}" ./campgw-plugin-check "$@" >"$said" 2>&1
+    timeout "${CGW_TEST_TIMEOUT_S:-400}" ./campgw-plugin-check "$@" >"$said" 2>&1
     rc=$?
     grep -q 'WARNING: ThreadSanitizer' "$said" && rc=66 # in a process of its own, while it ended anyway: nobody else sees it
     echo "$rc" >"$said.status"

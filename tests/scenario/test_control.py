@@ -163,7 +163,7 @@ class Campaigns(Steered):
     def test_a_campaign_whose_end_has_come_holds_who_is_left(self):
         people = self.consenting(12)
         self.api.call("PUT", "/api/v1/dispatch", {"state": "paused"})
-        cmp = self.campaign(people, not_after_s=5)
+        cmp = self.campaign(people, not_after_s=9)
         self.assertTrue(self.until(lambda: self.api.get("/api/v1/campaigns/" + cmp)["not_after"] < harness.utc(0), 20, 0.1))
         self.api.call("PUT", "/api/v1/dispatch", {"state": "running"})
         self.assertEqual(self.complete(cmp)["held"], {"campaign.expired": 12})

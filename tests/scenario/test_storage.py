@@ -124,7 +124,7 @@ class ReadOnly(Storage):
 
 class FullDisk(Storage):
     """The tables of the installation lie on the small file system; the log of transactions does not: PostgreSQL stays up and refuses statement by statement."""
-    SAID = 5  # pages with room still take rows: it may seem to be over in between
+    SAID = 12  # pages with room still take rows: it may seem to be over in between
 
     @classmethod
     def setUpClass(cls):

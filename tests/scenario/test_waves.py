@@ -75,7 +75,7 @@ class Waves(harness.Field):
         self.complete(first, 40)
         self.sim.ctl("reset")
         # sms at once, the others later: otherwise who is first to use up the cap is chance
-        cmp = self.campaign(everybody, waves=self.waves(mms={"after": "PT6S"}, voice={"after": "PT12S"}, task={"after": "PT18S"}), audience=self.everywhere(everybody))
+        cmp = self.campaign(everybody, waves=self.waves(mms={"after": "PT9S"}, voice={"after": "PT18S"}, task={"after": "PT27S"}), audience=self.everywhere(everybody))
         between = self.until(lambda: next((p for p in [self.progress(cmp)] if p["waiting_for"] == "schedule"), None), 20)
         self.assertTrue(between, self.progress(cmp))
         self.assertIsNotNone(between["until"])
@@ -137,18 +137,19 @@ class Waves(harness.Field):
     def test_pause_keeps_waves_from_beginning_and_cancel_ends_them(self):
         people = self.people(20)
         self.consent(people)
-        cmp = self.campaign(people, waves=self.waves(mms={"after": "PT10S"}, voice={"after": "PT1H"}, task={"not_before": harness.utc(3000)}), audience=self.everywhere(people))
+        cmp = self.campaign(people, waves=self.waves(mms={"after": "PT15S"}, voice={"after": "PT1H"}, task={"not_before": harness.utc(3000)}), audience=self.everywhere(people))
         self.assertTrue(self.until(lambda: len(self.reached()) == 20, 20))
         self.act(cmp, "pause")
-        self.assertFalse(self.until(lambda: self.recorded("mms"), 12), "a wave began while the campaign was paused")
+        self.assertFalse(self.until(lambda: self.recorded("mms"), 17), "a wave began while the campaign was paused")
         self.act(cmp, "resume")
         self.assertTrue(self.until(lambda: len(self.recorded("mms")) == 20, 20))
         states = lambda: {w["channel"]: w["state"] for w in self.api.get("/api/v1/campaigns/" + cmp)["waves"]}
         self.assertTrue(self.until(lambda: states()["sms"] == "done", 20), states())
         self.assertEqual((self.state(cmp), states()["voice"], states()["task"]), ("running", "waiting", "waiting"), "waves that wait keep the campaign running")
         self.act(cmp, "cancel")
-        f = self.complete(cmp, 30, ("cancelled",))
+        self.complete(cmp, 30, ("cancelled",))
         self.assertTrue(self.until(lambda: self.api.get("/api/v1/campaigns/" + cmp)["finished_at"], 20))
+        f = self.funnel(cmp)  # behind the last result
         self.assertEqual((f["audience"], f["submitted"], f["held"]), (80, 40, {"campaign.cancelled": 40}))
         self.assertEqual((self.recorded("voice"), self.recorded("task")), ([], []))
 
