@@ -222,6 +222,12 @@ static double wait_for(double ahead, double step_ms)
     return ahead > 0 ? ahead * step_ms : 0;
 }
 
+void email_domain_untake(struct email_domain *e)
+{
+    e->active--;
+    e->tokens += e->limit.per_s > 0;
+}
+
 int64_t email_domain_outlook(const struct email_domain *e, int64_t now_ms)
 {
     int64_t from = e->spared_until_ms > now_ms ? e->spared_until_ms : now_ms;

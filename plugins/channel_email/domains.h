@@ -49,12 +49,14 @@ int64_t email_domain_take(struct email_domain *e, int64_t now_ms);
 /* When one more that begins to wait now could be served, about: as the limits and the last messages
  * say. */
 int64_t email_domain_outlook(const struct email_domain *e, int64_t now_ms);
+/* Taken, and not begun after all. */
+void email_domain_untake(struct email_domain *e);
 /* The message is settled, took_ms after it was begun; ok ends the back-off. */
 void email_domain_done(struct email_domain *e, bool ok, int64_t took_ms, int64_t now_ms);
 /* The peer wants to be spared: doubled each time, from EMAIL_BACKOFF_FIRST_MS to _MAX_MS. */
 void email_domain_spare(struct email_domain *e, int64_t now_ms);
 /* When somebody who cannot be served now should come again, in ms from now: each is told a moment
- * of his own, as far apart as they can be served. */
+ * of his own, as far apart as they can be served; by slowness at most a second. */
 int64_t email_domain_book(struct email_domain *e, int64_t now_ms);
 
 /* The mean of what messages took of late, with one more; never below 1 ms. */

@@ -17,7 +17,8 @@
 /* A message has a second from its intent to the wire. So beyond those on connections only as many
  * are asked for as connections begin in half of it, at the pace of late: what waits longer would go
  * back for nothing, and what waits when the process is killed is in doubt. Who waits for his domain
- * while a connection is free is in nobody's way. The share of the urgent lane comes on top. */
+ * while a connection is free is in nobody's way. What is kept for the urgent lane does not come off
+ * the connections. */
 static uint32_t window_at(const struct email_channel *e, double took_ms)
 {
     uint32_t connections = e->smtp.connections, urgent = connections / URGENT_SHARE + 1;
@@ -156,6 +157,24 @@ static int64_t obstacle(struct email_channel *e, struct email_job *j, int64_t no
     return when;
 }
 
+/* \return false when the last free connection has just taken its leave: it tells when it is back.
+ */
+static bool begin(struct email_channel *e, struct email_job *j, int64_t now)
+{
+    j->smtp.bytes = compose_bytes(&j->mail);
+    j->begun_ms = now;
+    if (!smtp_pool_send(e->pool, &j->smtp)) {
+        email_domain_untake(j->domain);
+        e->n_free = 0;
+        return false;
+    }
+    j->domain->waiting--;
+    e->moved_ms = now;
+    e->n_sending++;
+    e->n_free--;
+    return true;
+}
+
 /* Sends what can be sent. \return when to look again, INT64_MAX: when something ends. */
 static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
 {
@@ -170,21 +189,12 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
             at = &j->next;
             continue;
         }
+        if (when == 0 && !begin(e, j, now)) {
+            at = &j->next;
+            continue;
+        }
         *at = next;
         e->n_waiting--;
-        if (when < 0)
-            continue;
-        j->domain->waiting--;
-        j->smtp.bytes = compose_bytes(&j->mail);
-        j->begun_ms = e->moved_ms = now;
-        if (smtp_pool_send(e->pool, &j->smtp)) {
-            e->n_sending++;
-            e->n_free--;
-        } else { /* only while the pool is being stopped */
-            email_domain_done(j->domain, false, 0, now);
-            settle(e, j->token, CGW_RES_NOT_SENT, 0, 0, "the channel is stopping");
-            email_free_job(j);
-        }
     }
     e->waiting_end[lane] = at;
     return again;
