@@ -45,19 +45,31 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* Bulk beyond the voices: prompts (spoken, or read from a file) are made by few threads, and each
+ * call may want its own. At least one while nothing is in hand: who asks for nothing then counts as
+ * down. */
+static uint32_t voices(const struct ivr_chan *ch, uint32_t in_hand)
+{
+    uint32_t speaking = atomic_load(&ch->speaking);
+    if (!speaking)
+        return UINT32_MAX;
+    uint32_t n = less(ch->opt.tts_workers + 1, speaking + atomic_load(&ch->coming));
+    return n || in_hand ? n : 1;
+}
+
 /* A message has a second from its intent to the wire. So only as many are asked for as are dialled
- * in half of it, and one beyond the voices that speak: what waits longer would go back for nothing.
- */
+ * in half of it, each lane by itself: what waits longer would go back for nothing. The urgent are
+ * spoken in their turn, whoever waits for a voice. */
 static void tell_credit(struct ivr_chan *ch)
 {
     uint32_t calls = ch->opt.calls, reserve = calls * ch->opt.urgent_percent / 100;
     uint32_t queue = (atomic_load(&ch->cps_up) * AHEAD_MS + 999) / 1000;
-    uint32_t speaking = atomic_load(&ch->speaking);
-    uint32_t voices = speaking ? less(ch->opt.tts_workers + 1, speaking) : UINT32_MAX;
-    uint32_t room = atomic_load(&ch->draining) ? 0 : less(calls, atomic_load(&ch->in_hand));
+    uint32_t in_hand = atomic_load(&ch->in_hand);
+    uint32_t room = atomic_load(&ch->draining) ? 0 : less(calls, in_hand);
     uint32_t bulk = less(queue, atomic_load(&ch->waiting[CGW_LANE_BULK]));
     uint32_t urgent = less(queue, atomic_load(&ch->waiting[CGW_LANE_URGENT]));
-    ch->host->credit(ch->inst, CGW_LANE_BULK, least(least(bulk, voices), less(room, reserve)));
+    bulk = least(least(bulk, voices(ch, in_hand)), less(room, reserve));
+    ch->host->credit(ch->inst, CGW_LANE_BULK, bulk);
     ch->host->credit(ch->inst, CGW_LANE_URGENT, least(urgent, room));
 }
 
@@ -223,7 +235,9 @@ int ivr_op_start(void *arg)
 
 static void run_call(struct ivr_task *t)
 {
-    ivr_call_begin((struct ivr_call *)t);
+    struct ivr_call *c = (struct ivr_call *)t;
+    (void)atomic_fetch_sub(&c->ch->coming, 1);
+    ivr_call_begin(c);
 }
 
 uint32_t ivr_op_submit(void *arg, const struct cgw_message *msgs, uint32_t n)
@@ -238,6 +252,7 @@ uint32_t ivr_op_submit(void *arg, const struct cgw_message *msgs, uint32_t n)
             break;
         (void)atomic_fetch_add(&ch->in_hand, 1);
         (void)atomic_fetch_add(&ch->waiting[c->lane], 1);
+        (void)atomic_fetch_add(&ch->coming, 1);
         c->task.run = run_call;
         ivr_loop_post(&c->task);
         taken++;

@@ -114,7 +114,7 @@ struct ivr_chan {
     bool started;
     /* both threads */
     atomic_uint in_hand, waiting[CGW_LANES]; /* messages taken; of them not yet dialled */
-    atomic_uint speaking;                    /* prompts to be made */
+    atomic_uint speaking, coming;            /* prompts to be made; calls that have not asked yet */
     atomic_uint cps_up;                      /* of the trunks that are up; 0: none is */
     atomic_bool credit_posted, draining;
     pthread_mutex_t lock;

@@ -126,7 +126,6 @@ static int read_trunk(struct reader *r, uint32_t i, const char *passwords)
             return bad(r, "passwords", "no line \"%s PASSWORD\" for trunk %u", t->user, i + 1);
     }
     r->o->calls += t->calls;
-    r->o->cps += t->cps;
     return 0;
 }
 

@@ -19,7 +19,7 @@ struct ivr_options {
     uint32_t n_codecs;
     struct ivr_trunk trunks[IVR_TRUNKS_MAX];
     char *passwords[IVR_TRUNKS_MAX]; /* owned; NULL = none */
-    uint32_t n_trunks, calls, cps;   /* sums over the trunks */
+    uint32_t n_trunks, calls;        /* calls: sum over the trunks */
     char caller_id[128], voice[32], tts_command[256];
     bool assert_identity;
     int64_t trunk_timeout_ms, ring_timeout_ms, ping_ms, max_call_ms, rtp_timeout_ms, tts_timeout_ms;

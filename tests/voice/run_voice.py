@@ -1081,6 +1081,23 @@ def what_waits_for_a_voice_is_spoken_in_time():
             raise k.Late("%d of 60" % late)
 
 
+@case
+def who_has_nothing_in_hand_asks_for_something():
+    """A route that asks for nothing and has nothing counts as down; voices that are behind with words of calls that went back are no such route."""
+    with Bench() as b, tempfile.TemporaryDirectory(prefix="campgw-tts-") as where:
+        tts = os.path.join(where, "tts")
+        with open(tts, "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o755)) as f:
+            f.write("#!/bin/sh\nexec sleep 20\n")
+        net = b.add(Network())
+        d = b.driver("trunks=127.0.0.1:%d;calls=200;cps=50" % net.port, "urgent_percent=0", "tts_command=%s" % tts)
+        for token in range(1, 9):
+            d.call({"say": "Hello, number %d." % token}, token=token, before_ms=500)
+        for token in range(1, 9):
+            result(d, token=token, result=k.NOT_SENT)
+        wait(lambda: d.ask("health")["credit"] == 1, 10, "one call is asked for")
+        d.drain()
+
+
 def run_one(item):
     name, fn = item
     began = time.monotonic()
