@@ -42,7 +42,7 @@ class FourChannels(harness.Field):
     def one_by_one(self, book, cmp):
         """Channels whose queues may be opened, each when the wave before is over."""
         while self.gate.left:
-            channel = self.until(self.patient(lambda: self.gate.may_open(cmp)), OVER_S)
+            channel = self.until(self.patient(lambda: self.gate.may_open(cmp)), OVER_S, 0.2)
             self.assertTrue(channel, "a wave does not end: %s" % book.counts(cmp))
             yield channel
             self.gate.opened()
