@@ -183,13 +183,11 @@ static int64_t pump_lane(struct email_channel *e, uint32_t lane, int64_t now)
     while ((j = *at)) {
         struct email_job *next = j->next;
         int64_t when = obstacle(e, j, now);
+        if (when == 0 && !begin(e, j, now))
+            when = j->submit_before_ms;
         if (when > 0) {
             int64_t first = when < j->submit_before_ms ? when : j->submit_before_ms;
             again = first < again ? first : again;
-            at = &j->next;
-            continue;
-        }
-        if (when == 0 && !begin(e, j, now)) {
             at = &j->next;
             continue;
         }
