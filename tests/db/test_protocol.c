@@ -65,17 +65,23 @@ static void *late_intent(void *arg)
     return NULL;
 }
 
-static void wait_for_waiter(int32_t part)
+/* Tests run side by side: it must be this session that waits. */
+static void wait_for_waiter(int64_t pid)
 {
     struct timespec nap = {.tv_nsec = 5000000};
     for (int i = 0; i < 2000; i++) {
-        if (number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                   "application_name = 'test_protocol' AND wait_event_type = 'Lock' AND query LIKE "
-                   "'%%part_head%%'") > 0)
+        if (number("SELECT count(*) FROM pg_stat_activity WHERE pid = %" PRId64
+                   " AND wait_event_type = 'Lock' AND query LIKE '%%part_head%%'",
+                   pid) > 0)
             return;
         (void)nanosleep(&nap, NULL);
     }
-    cr_assert_fail("nobody waits for part %d", part);
+    cr_assert_fail("session %" PRId64 " waits for no part", pid);
+}
+
+static int64_t pid_of(struct db *c)
+{
+    return number_on(c, "SELECT pg_backend_pid()::int8");
 }
 
 Test(protocol, an_intent_that_waited_for_a_takeover_is_fenced)
@@ -87,9 +93,10 @@ Test(protocol, an_intent_that_waited_for_a_takeover_is_fenced)
     OK(db_begin(taker, &d));
     (void)take_part(taker, w.part);
     struct racer r = {.c = connection(), .w = &w};
+    int64_t pid = pid_of(r.c);
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, late_intent, &r), 0);
-    wait_for_waiter(w.part);
+    wait_for_waiter(pid);
     OK(db_commit(taker, &d));
     (void)pthread_join(t, NULL);
     cr_assert_eq(r.rc, CGW_EFENCED, "rc %d: %s", r.rc, r.d.text);
@@ -132,9 +139,10 @@ Test(protocol, a_takeover_waits_for_the_intent_and_flags_what_it_covered)
     OK(db_begin(zombie, &d));
     OK(store_intent_lock(zombie, w.part, NODE, w.epoch, w.wave_id, 1, &check, &d));
     struct taker taker = {.c = connection(), .part = w.part};
+    int64_t pid = pid_of(taker.c);
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, take_over, &taker), 0);
-    wait_for_waiter(w.part);
+    wait_for_waiter(pid);
     OK(store_intent_chunk(zombie, &c, w.first_seq, w.first_seq + 1, w.route_id, NODE, check.now_ms,
                           &d));
     OK(db_commit(zombie, &d));
@@ -215,9 +223,10 @@ Test(protocol, whoever_waited_for_the_part_reads_clocks_of_after_the_wait)
     struct part_lock lock;
     OK(store_part_lock(holder, w.part, NODE, w.epoch, &lock, &d));
     struct locker l = {.c = connection(), .part = w.part, .epoch = w.epoch};
+    int64_t pid = pid_of(l.c);
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, lock_late, &l), 0);
-    wait_for_waiter(w.part);
+    wait_for_waiter(pid);
     OK(store_facts_touch(holder, UINT64_C(1) << w.part, &d));
     int64_t before =
         number_on(holder, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8");
@@ -269,9 +278,10 @@ Test(protocol, a_decision_that_waited_for_a_takeover_is_fenced)
     OK(db_begin(taker, &d));
     int64_t epoch = take_part(taker, w.part);
     struct locker l = {.c = connection(), .part = w.part, .epoch = w.epoch};
+    int64_t pid = pid_of(l.c);
     pthread_t t;
     cr_assert_eq(pthread_create(&t, NULL, lock_late, &l), 0);
-    wait_for_waiter(w.part);
+    wait_for_waiter(pid);
     OK(db_commit(taker, &d));
     (void)pthread_join(t, NULL);
     cr_assert_eq(l.rc, CGW_EFENCED, "rc %d: %s", l.rc, l.d.text);

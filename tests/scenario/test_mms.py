@@ -82,6 +82,7 @@ class Mms(harness.Field):
         self.assertEqual([(r["text"], [(m["type"], m["bytes"]) for m in r["media"]]) for r in rows], [("nice", [("image/jpeg", 5000)])], rows)
         self.mmsc.ctl("mo %s %s TD" % (people[0].msisdn, harness.SENDER))
         self.assertTrue(self.until(lambda: self.verdict(people[0], channel="mms")["verdict"] == "DENY", 15), self.verdict(people[0], channel="mms"))
+        self.assertTrue(self.until(lambda: self.mmsc.stats()["mo_acked"] == 2, 15), self.mmsc.stats())  # else it is said again, in the test that follows
 
     def test_a_cancelled_campaign_takes_back_what_was_not_retrieved(self):
         self.mmsc.set(report_delay_ms=3600000, drop_answer_permille=0)
